@@ -93,8 +93,9 @@ impl Sfu {
         let waits = (producer.blockers > 0 && producer.is_releasing())
             || self.awaits_room(key)
             || self.awaits_tokens(key);
-        if waits {
-            self.stop_source(key);
+        // Who asks has the message, and keeps it.
+        if waits && let Some(producer) = self.data_producers.get_mut(&key) {
+            producer.blocked = true;
         }
         waits
     }

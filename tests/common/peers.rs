@@ -34,15 +34,20 @@ pub(crate) struct Ours {
     pub(crate) sctp: Association,
     pub(crate) events: Vec<SctpEvent>,
     pub(crate) largest_packet: usize,
+    /// Whether events are left in the association.
+    pub(crate) is_busy: bool,
 }
 
 impl Ours {
     pub(crate) fn new(config: SctpConfig) -> Self {
-        Self { sctp: Association::new(config), events: Vec::new(), largest_packet: 0 }
+        let sctp = Association::new(config);
+        Self { sctp, events: Vec::new(), largest_packet: 0, is_busy: false }
     }
 
     fn collect(&mut self) {
-        while let Some(event) = self.sctp.poll_event() {
+        while !self.is_busy
+            && let Some(event) = self.sctp.poll_event()
+        {
             self.events.push(event);
         }
     }

@@ -23,4 +23,5 @@ mod replays;
 mod resets;
 mod sharing;
 mod silence;
+mod stopped;
 mod transmission;

@@ -6,12 +6,11 @@
 
 mod inbound;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
 
+use super::arrivals::Arrivals;
 use super::config::{SctpConfig, Start};
 use super::control::Admittance;
 use super::counters::{MessageTally, PacketDrop, Retransmitted, SctpCounters, TransmissionStats};
@@ -29,30 +28,6 @@ use crate::proto::dcep::{self, Open};
 use crate::proto::message::{Message, Ppid, Reliability, StreamId};
 use crate::proto::overflow::{QueueDrops, QueuePolicy, QueueTally};
 use crate::proto::reason::Reason;
-
-/// The messages of the peer that may wait to be taken before its packets are dropped, in charged bytes. One packet
-/// may complete a receive window full of messages on top.
-const MAX_UNTAKEN: usize = 1024 * 1024;
-
-/// Passed once all that had arrived on a stream when the fence was set has been taken.
-#[derive(Debug)]
-struct ArrivalFence {
-    stream: StreamId,
-    fence: u32,
-    /// Messages that were read from sctp-proto, but not taken yet.
-    messages: usize,
-    /// The charge of the messages behind these that are still in sctp-proto; lowered if there turn out to be fewer.
-    charge: usize,
-}
-
-/// The messages of a stopped stream that sctp-proto does not hold: those read before the stream was stopped, and those
-/// that would be lost with the stream or the association.
-#[derive(Debug, Default)]
-struct StoppedStream {
-    messages: VecDeque<Message>,
-    /// Whether completed messages are taken out of sctp-proto at once, because the peer has reset the stream.
-    is_read: bool,
-}
 
 /// One association with one peer; the comment of the module is its contract. Cheap until
 /// [`Self::connect`].
@@ -83,16 +58,7 @@ pub struct Association {
     /// A HEARTBEAT or an ABORT on its way out.
     control_packet: Option<Bytes>,
     end_reason: Option<EndReason>,
-    events: VecDeque<SctpEvent>,
-    /// The charge of the messages among `events`.
-    untaken: usize,
-    /// The streams whose messages wait until [`Self::resume_stream`].
-    stopped: FxHashMap<StreamId, StoppedStream>,
-    /// What waits for messages of the peer to be taken.
-    arrival_fences: Vec<ArrivalFence>,
-    /// Streams that were stopped and may still have messages in sctp-proto. These are read one by one, so that the
-    /// window opens only as far as messages are taken.
-    lagging: VecDeque<StreamId>,
+    arrivals: Arrivals,
     /// Whether the window has grown and has to be announced.
     announces: bool,
     counters: SctpCounters,
@@ -125,11 +91,7 @@ impl Association {
             heartbeat_timer: None,
             control_packet: None,
             end_reason: None,
-            events: VecDeque::new(),
-            untaken: 0,
-            stopped: FxHashMap::default(),
-            arrival_fences: Vec::new(),
-            lagging: VecDeque::new(),
+            arrivals: Arrivals::default(),
             announces: false,
             counters: SctpCounters::default(),
             last_transmission: None,
@@ -165,7 +127,7 @@ impl Association {
         if let Some(tap) = &mut self.tap {
             tap.note(now, false, packet.clone());
         }
-        if self.untaken >= MAX_UNTAKEN {
+        if self.arrivals.is_full() {
             self.counters.count_dropped(PacketDrop::Overload);
             return false;
         }
@@ -221,7 +183,7 @@ impl Association {
     pub(crate) fn trim(&mut self) {
         self.queues.trim();
         self.engine.iter_mut().for_each(|engine| engine.trim());
-        self.events.shrink_to(0);
+        self.arrivals.trim();
     }
 
     /// Whether the packets of both directions are copied for [`Self::take_tapped`].
@@ -285,89 +247,51 @@ impl Association {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<SctpEvent> {
-        let event = self.events.pop_front();
-        if let Some(SctpEvent::Message { message, .. } | SctpEvent::Control { message, .. }) =
-            &event
-        {
-            self.untaken -= message.amount().charge;
-        }
-        if let Some(SctpEvent::Message { stream, message }) = &event
-            && !self.arrival_fences.is_empty()
-        {
-            self.advance_arrival_fences(*stream, message.amount().charge);
-        }
-        if self.events.is_empty() && !self.lagging.is_empty() {
+        let event = self.arrivals.pop();
+        if self.arrivals.lags() {
             self.refill();
         }
         event
     }
 
-    /// Whether [`Self::poll_event`] returns a message next. Messages may wait for a while: once [`MAX_UNTAKEN`] bytes
-    /// of them do, packets are dropped.
+    /// Whether [`Self::poll_event`] returns a message next. Messages may wait for a while: once 1 MiB of
+    /// them does, packets are dropped.
     pub fn has_message(&self) -> bool {
-        let next = self.events.front();
-        matches!(next, Some(SctpEvent::Message { .. } | SctpEvent::Control { .. }))
+        self.arrivals.has_message()
     }
 
     /// The stream of the message that [`Self::poll_event`] returns next, if it returns one.
     pub fn next_message_stream(&self) -> Option<StreamId> {
-        match self.events.front() {
-            Some(SctpEvent::Message { stream, .. }) => Some(*stream),
-            _ => None,
-        }
+        self.arrivals.next_message_stream()
     }
 
     /// Keeps what the peer sends on `stream` until [`Self::resume_stream`]. It fills the receive window, which all
-    /// streams share, so that the peer stops sending.
+    /// streams share, so that the peer stops sending. Control messages are not kept, so they overtake others.
     pub fn stop_stream(&mut self, stream: StreamId) {
-        let stopped = self.stopped.entry(stream).or_default();
-        let untaken = &mut self.untaken;
-        self.events.retain_mut(|event| match event {
-            SctpEvent::Message { stream: it, message } if *it == stream => {
-                *untaken -= message.amount().charge;
-                let ppid = message.ppid;
-                let payload = std::mem::take(&mut message.payload);
-                stopped.messages.push_back(Message { ppid, payload });
-                false
-            }
-            _ => true,
-        });
-        self.lagging.retain(|it| *it != stream);
+        self.arrivals.stop(stream);
         self.refill();
     }
 
     /// Delivers what the peer has sent on a stopped stream, and opens the receive window again. Returns whether the
     /// stream was stopped.
     pub fn resume_stream(&mut self, stream: StreamId) -> bool {
-        let Some(StoppedStream { messages, .. }) = self.stopped.remove(&stream) else {
-            return false;
-        };
-        for message in messages.into_iter().rev() {
-            self.untaken += message.amount().charge;
-            self.events.push_front(SctpEvent::Message { stream, message });
-        }
-        self.lagging.push_back(stream);
+        let was_stopped = self.arrivals.resume(stream);
         self.refill();
-        true
+        was_stopped
     }
 
     /// Reads the next message of the streams that were stopped, if nothing else waits to be taken.
     fn refill(&mut self) {
-        while self.events.is_empty()
-            && let Some(&stream) = self.lagging.front()
-        {
+        while let Some(stream) = self.arrivals.next_to_read() {
             match self.engine.as_mut().and_then(|engine| engine.read(stream)) {
                 Some(read) => {
                     self.announces = true;
                     self.on_read(stream, read);
                 }
-                None => {
-                    self.lagging.pop_front();
-                    self.see_all_arrivals(stream);
-                }
+                None => self.arrivals.forget(stream),
             }
         }
-        let holds = !self.stopped.is_empty() || !self.lagging.is_empty();
+        let holds = self.arrivals.holds();
         self.engine.iter_mut().for_each(|engine| engine.hold(holds));
     }
 
@@ -590,62 +514,18 @@ impl Association {
     }
 
     /// Emits [`SctpEvent::ArrivalsTaken`] once the peer's messages that now wait on `stream` have been taken, even if
-    /// the stream is stopped. Returns false if none wait.
+    /// the stream is stopped. Returns false if there is nothing to wait for.
     pub fn fence_arrivals(&mut self, stream: StreamId, fence: u32) -> bool {
-        let messages = self.waiting_on(stream);
-        let is_behind = self.stopped.contains_key(&stream) || self.lagging.contains(&stream);
-        let engine = self.engine.as_ref().filter(|_| is_behind);
-        let charge = engine.map_or(0, |engine| engine.bytes_held());
-        let waits = messages > 0 || charge > 0;
-        if waits {
-            self.arrival_fences.push(ArrivalFence { stream, fence, messages, charge });
-        }
-        waits
-    }
-
-    /// How many messages of `stream` were read and not taken yet.
-    fn waiting_on(&self, stream: StreamId) -> usize {
-        let is_one = |event: &&SctpEvent| matches!(event, SctpEvent::Message { stream: it, .. } if *it == stream);
-        let stopped = self.stopped.get(&stream).map_or(0, |it| it.messages.len());
-        self.events.iter().filter(is_one).count() + stopped
-    }
-
-    /// A message of `stream` is taken.
-    fn advance_arrival_fences(&mut self, stream: StreamId, charge: usize) {
-        for it in self.arrival_fences.iter_mut().filter(|it| it.stream == stream) {
-            match it.messages {
-                0 => it.charge = it.charge.saturating_sub(charge),
-                _ => it.messages -= 1,
-            }
-        }
-        self.pass_arrival_fences();
-    }
-
-    /// sctp-proto has no more messages of `stream`.
-    fn see_all_arrivals(&mut self, stream: StreamId) {
-        if self.arrival_fences.is_empty() {
-            return;
-        }
-        let waiting = self.waiting_on(stream);
-        for it in self.arrival_fences.iter_mut().filter(|it| it.stream == stream && it.charge > 0) {
-            (it.messages, it.charge) = (waiting, 0);
-        }
-        self.pass_arrival_fences();
-    }
-
-    fn pass_arrival_fences(&mut self) {
-        let passed = self.arrival_fences.extract_if(.., |it| it.messages == 0 && it.charge == 0);
-        for ArrivalFence { fence, .. } in passed.collect::<Vec<_>>() {
-            self.events.push_front(SctpEvent::ArrivalsTaken { fence });
-        }
+        let held = self.engine.as_ref().map_or(0, |engine| engine.bytes_held());
+        self.arrivals.fence(stream, fence, held)
     }
 
     fn advance_fences(&mut self) {
         let Some(fences) = &mut self.fences else { return };
-        let (streams, events, clock) = (&mut self.streams, &mut self.events, self.clock);
+        let (streams, arrivals, clock) = (&mut self.streams, &mut self.arrivals, self.clock);
         fences.advance(&self.queues, self.engine.as_deref(), |Name { stream, fence }| {
             match (fence, clock) {
-                (Some(fence), _) => events.push_back(SctpEvent::FencePassed { stream, fence }),
+                (Some(fence), _) => arrivals.push(SctpEvent::FencePassed { stream, fence }),
                 (None, Some(now)) => streams.on_ended(stream, now),
                 (None, None) => {}
             }
@@ -658,9 +538,7 @@ impl Association {
     pub fn bytes_held(&self) -> usize {
         let engine = self.engine.as_ref();
         let inside = engine.map_or(0, |engine| engine.bytes_held() + engine.charge_unacked());
-        let stopped = self.stopped.values().flat_map(|it| &it.messages);
-        let stopped: usize = stopped.map(|it| it.amount().charge).sum();
-        self.queues.charge() + inside + self.untaken + stopped
+        self.queues.charge() + inside + self.arrivals.charge()
     }
 
     /// The bytes of messages that the peer has acknowledged.
@@ -772,7 +650,7 @@ impl Association {
     fn set_state(&mut self, state: SctpState) {
         if self.state != state {
             self.state = state;
-            self.events.push_back(SctpEvent::State(state));
+            self.arrivals.push(SctpEvent::State(state));
         }
     }
 
@@ -805,9 +683,8 @@ impl Association {
             .map(|last| Box::new(TransmissionStats { bytes_in_flight: 0, ..last }));
         self.handshake = None;
         // The peer believes that these messages were delivered.
-        let streams = self.stopped.keys().chain(&self.lagging);
-        for stream in streams.copied().collect::<Vec<_>>() {
-            self.keep_stopped(stream);
+        for stream in self.arrivals.stopped_streams() {
+            self.read_stopped(stream);
         }
         if let Some(engine) = self.engine.take() {
             engine.count(&mut self.counters);
@@ -818,7 +695,7 @@ impl Association {
         let unsent = self.queues.clear();
         self.counters.unsent.add(unsent);
         if let Some(mut fences) = self.fences.take() {
-            fences.clear(&mut self.events);
+            fences.clear(|event| self.arrivals.push(event));
         }
         self.set_state(reason.state());
         self.end_reason = Some(reason);
@@ -865,7 +742,7 @@ impl Association {
 
     fn collect_low(&mut self) {
         while let Some((stream, amount)) = self.queues.poll_low() {
-            self.events.push_back(SctpEvent::BufferedAmountLow { stream, amount });
+            self.arrivals.push(SctpEvent::BufferedAmountLow { stream, amount });
         }
     }
 }

@@ -92,13 +92,14 @@ impl Fences {
     }
 
     /// Reports all fences as passed: the association has ended, and what was behind them is counted.
-    pub(super) fn clear(&mut self, events: &mut VecDeque<SctpEvent>) {
+    pub(super) fn clear(&mut self, passed: impl FnMut(SctpEvent)) {
         let queued = self.queued.drain(..).map(|(name, _)| name);
         let written = self.written.drain(..).map(|(name, _)| name);
         let sent = self.sent.drain(..).map(|(name, _)| name);
         let names = sent.chain(written).chain(queued);
-        events.extend(names.filter_map(|Name { stream, fence }| {
+        let passed_events = names.filter_map(|Name { stream, fence }| {
             Some(SctpEvent::FencePassed { stream, fence: fence? })
-        }));
+        });
+        passed_events.for_each(passed);
     }
 }

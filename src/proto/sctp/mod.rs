@@ -52,6 +52,7 @@
 //! | File | What it is |
 //! | --- | --- |
 //! | `association`, `association/` | the state machine: way in, way out, end |
+//! | `arrivals` | what has arrived and waits to be taken |
 //! | `handshake`, `init` | how it begins |
 //! | `config`, `event`, `counters` | what goes in and comes out |
 //! | `engine`, `engine/settings` | one association of sctp-proto |
@@ -66,6 +67,7 @@
 //! | `heartbeat` | whether the peer is gone |
 //! | `ppid`, `wire` | PPIDs that sctp-proto does not know; packets as bytes |
 
+mod arrivals;
 mod association;
 mod budget;
 mod config;

@@ -66,7 +66,7 @@ impl Association {
         let Some(engine) = &mut self.engine else { return };
         let StreamEffects { skipped, reset, resets_all } = engine.take_stream_effects();
         for stream in &reset {
-            self.keep_stopped(*stream);
+            self.read_stopped(*stream);
         }
         let Some(engine) = &mut self.engine else { return };
         let all = resets_all.then(|| self.queues.streams()).into_iter().flatten();
@@ -105,7 +105,7 @@ impl Association {
                         self.queues.kill(stream);
                     }
                     if self.streams.on_peer_reset(stream, now) {
-                        self.events.push_back(SctpEvent::StreamReset { stream });
+                        self.arrivals.push(SctpEvent::StreamReset { stream });
                     }
                 }
                 EngineEvent::ResetComplete(stream) => self.streams.on_reset_complete(stream, now),
@@ -120,10 +120,12 @@ impl Association {
 
     fn read(&mut self, stream: StreamId) {
         self.streams.on_use(stream);
-        let waits = self.stopped.get(&stream).is_some_and(|it| !it.is_read);
-        let lags = !self.lagging.is_empty() && self.lagging.contains(&stream);
-        if !waits && !lags {
-            self.read_all(stream);
+        if self.arrivals.leaves_in_engine(stream) {
+            return;
+        }
+        match self.arrivals.defers(stream) {
+            true => self.refill(),
+            false => self.read_all(stream),
         }
     }
 
@@ -138,13 +140,7 @@ impl Association {
             Reassembled::Message(message) if message.ppid == Ppid::DCEP => {
                 self.on_dcep(stream, message);
             }
-            Reassembled::Message(message) => match self.stopped.get_mut(&stream) {
-                Some(stopped) => stopped.messages.push_back(message),
-                None => {
-                    self.untaken += message.amount().charge;
-                    self.events.push_back(SctpEvent::Message { stream, message });
-                }
-            },
+            Reassembled::Message(message) => self.arrivals.push_message(stream, message),
             Reassembled::Garbled => self.counters.garbled += 1,
             Reassembled::TooLarge => {
                 let max = self.config.max_receive_message_size as usize;
@@ -153,29 +149,24 @@ impl Association {
         }
     }
 
-    /// Takes the messages of a stream that is or was stopped out of sctp-proto, which is about to forget them.
-    pub(super) fn keep_stopped(&mut self, stream: StreamId) {
-        if let Some(stopped) = self.stopped.get_mut(&stream) {
-            stopped.is_read = true;
-        } else if !self.lagging.contains(&stream) {
-            return;
+    /// Takes what sctp-proto has of a stream that is or was stopped, and is about to forget.
+    pub(super) fn read_stopped(&mut self, stream: StreamId) {
+        if self.arrivals.begin_to_read(stream) {
+            self.read_all(stream);
+            self.arrivals.see_all_read(stream);
         }
-        self.lagging.retain(|it| *it != stream);
-        self.read_all(stream);
-        self.see_all_arrivals(stream);
     }
 
     fn on_dcep(&mut self, stream: StreamId, message: Message) {
         if !self.config.data_channels {
-            self.untaken += message.amount().charge;
-            self.events.push_back(SctpEvent::Control { stream, message });
+            self.arrivals.push(SctpEvent::Control { stream, message });
             return;
         }
         match Dcep::parse(&message.payload) {
             // A channel needs both directions of its stream (RFC 8832 §6).
             Ok(Dcep::Open(open)) if self.can_send_on(stream) => {
                 if self.streams.open_channel(stream) {
-                    self.events.push_back(SctpEvent::ChannelOpened {
+                    self.arrivals.push(SctpEvent::ChannelOpened {
                         stream,
                         label: open.label,
                         protocol: open.protocol,

@@ -1,0 +1,397 @@
+//! What has arrived and waits to be taken: events in their order, and messages of streams that are stopped.
+//!
+//! ```text
+//! message ─► events ─► at the front, its stream stopped ─► kept ─ resumed ─► before the events
+//!            events empty ─► the next message that sctp-proto has of a stream that was resumed
+//! ```
+//!
+//! A limit resumes a stream for one message and stops it again. So neither may cost more the more waits: what is among the
+//! events moves at most once, when it would be next.
+
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
+
+use super::event::SctpEvent;
+use crate::proto::message::{Message, StreamId};
+
+/// The messages that may wait to be taken before packets are dropped, in charged bytes; one packet may complete a receive
+/// window full of messages on top. And those that stopped streams may keep before others are left in sctp-proto as well, where
+/// they fill the window.
+const MAX_WAITING: usize = 1024 * 1024;
+
+/// The events of an association, the first one first.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    events: VecDeque<SctpEvent>,
+    /// How many have left `events`: an event has the number of those before it.
+    left: u64,
+    /// The charge of the messages among `events`.
+    untaken: usize,
+    /// Once a stream was stopped, or a fence put up.
+    stops: Option<Box<Stops>>,
+}
+
+#[derive(Debug, Default)]
+struct Stops {
+    /// Those that are stopped, or were and may still have messages here or in sctp-proto.
+    streams: FxHashMap<StreamId, StoppedStream>,
+    /// The charge of all that they keep.
+    kept: usize,
+    /// Resumed streams that keep messages.
+    resumed: VecDeque<StreamId>,
+    /// Resumed streams of which sctp-proto may have messages. They are read one by one, so that no more is taken out of the
+    /// window than is wanted.
+    lagging: VecDeque<StreamId>,
+    /// Those that wait for events to leave.
+    fences: VecDeque<Fence>,
+    /// The numbers of fences that are passed.
+    passed: VecDeque<u32>,
+}
+
+#[derive(Debug, Default)]
+struct StoppedStream {
+    is_stopped: bool,
+    /// Whether what completes is read at once, because the peer has reset the stream.
+    is_read: bool,
+    is_in_resumed: bool,
+    is_in_lagging: bool,
+    /// What was stopped when it was next. It follows what was resumed before, and precedes what is among the events.
+    messages: VecDeque<Message>,
+    /// The charge of these.
+    charge: usize,
+    /// Its messages among the events have lower numbers.
+    until: u64,
+    /// The charge of what has been taken since it was first stopped.
+    taken: u64,
+    /// Those that wait until this much has been taken.
+    fences: VecDeque<(u64, u32)>,
+}
+
+/// Waits for what the peer had sent on a stream when it was put up.
+#[derive(Debug)]
+struct Fence {
+    stream: StreamId,
+    fence: u32,
+    /// Waits for the events with lower numbers.
+    until: u64,
+    /// The charge of what sctp-proto had of the stream at most.
+    held: usize,
+}
+
+impl Arrivals {
+    pub(super) fn push(&mut self, event: SctpEvent) {
+        if let SctpEvent::Control { message, .. } = &event {
+            self.untaken += message.amount().charge;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Adds a message, which follows all others of its stream.
+    pub(super) fn push_message(&mut self, stream: StreamId, message: Message) {
+        let charge = message.amount().charge;
+        if let Some(stops) = &mut self.stops
+            && let Some(it) = stops.streams.get_mut(&stream)
+        {
+            if it.until <= self.left && (it.is_stopped || !it.messages.is_empty()) {
+                stops.kept += charge;
+                return it.keep(message);
+            }
+            it.until = self.left + self.events.len() as u64 + 1;
+        }
+        self.untaken += charge;
+        self.events.push_back(SctpEvent::Message { stream, message });
+    }
+
+    /// Takes the next event.
+    pub(super) fn pop(&mut self) -> Option<SctpEvent> {
+        if self.stops.is_some() {
+            return self.pop_among_stops();
+        }
+        let event = self.events.pop_front()?;
+        self.leave(&event);
+        Some(event)
+    }
+
+    fn leave(&mut self, event: &SctpEvent) {
+        self.left += 1;
+        if let SctpEvent::Message { message, .. } | SctpEvent::Control { message, .. } = event {
+            self.untaken -= message.amount().charge;
+        }
+    }
+
+    fn pop_among_stops(&mut self) -> Option<SctpEvent> {
+        let stops = self.stops.as_mut()?;
+        if let Some(fence) = stops.passed.pop_front() {
+            return Some(SctpEvent::ArrivalsTaken { fence });
+        }
+        let event = match stops.take_resumed() {
+            Some(resumed) => resumed,
+            None => {
+                let event = self.events.pop_front()?;
+                self.leave(&event);
+                event
+            }
+        };
+        if let SctpEvent::Message { stream, message } = &event
+            && let Some(stops) = &mut self.stops
+        {
+            stops.count_taken(*stream, message.amount().charge);
+        }
+        self.settle();
+        Some(event)
+    }
+
+    /// Whether [`Self::pop`] returns a message next.
+    pub(super) fn has_message(&self) -> bool {
+        let of_peer =
+            |it: &SctpEvent| matches!(it, SctpEvent::Message { .. } | SctpEvent::Control { .. });
+        match &self.stops {
+            Some(stops) if !stops.passed.is_empty() => false,
+            Some(stops) if !stops.resumed.is_empty() => true,
+            _ => self.events.front().is_some_and(of_peer),
+        }
+    }
+
+    /// The stream of the message that [`Self::pop`] returns next, if it returns one.
+    pub(super) fn next_message_stream(&self) -> Option<StreamId> {
+        if let Some(stops) = &self.stops {
+            if !stops.passed.is_empty() {
+                return None;
+            }
+            if let Some(stream) = stops.resumed.front() {
+                return Some(*stream);
+            }
+        }
+        match self.events.front() {
+            Some(SctpEvent::Message { stream, .. }) => Some(*stream),
+            _ => None,
+        }
+    }
+
+    pub(super) fn stop(&mut self, stream: StreamId) {
+        let until = self.left + self.events.len() as u64;
+        let stops = self.stops.get_or_insert_default();
+        let new = || StoppedStream { until, ..StoppedStream::default() };
+        let it = stops.streams.entry(stream).or_insert_with(new);
+        if !std::mem::replace(&mut it.is_stopped, true) {
+            it.is_read = false;
+        }
+        self.settle();
+    }
+
+    /// Returns whether the stream was stopped.
+    pub(super) fn resume(&mut self, stream: StreamId) -> bool {
+        let Some(stops) = &mut self.stops else { return false };
+        let Some(it) = stops.streams.get_mut(&stream).filter(|it| it.is_stopped) else {
+            return false;
+        };
+        it.is_stopped = false;
+        if it.messages.is_empty() {
+            if !std::mem::replace(&mut it.is_in_lagging, true) {
+                stops.lagging.push_back(stream);
+            }
+        } else if !std::mem::replace(&mut it.is_in_resumed, true) {
+            stops.resumed.push_back(stream);
+        }
+        self.settle();
+        true
+    }
+
+    /// The stream to read from sctp-proto, if nothing else waits to be taken: one message, or [`Self::forget`] if
+    /// there is none.
+    pub(super) fn next_to_read(&mut self) -> Option<StreamId> {
+        let stops = self.stops.as_mut()?;
+        if !self.events.is_empty() || !stops.resumed.is_empty() {
+            return None;
+        }
+        while let Some(stream) = stops.lagging.front() {
+            match stops.streams.get_mut(stream) {
+                Some(it) if it.is_stopped => it.is_in_lagging = false,
+                Some(_) => return Some(*stream),
+                None => {}
+            }
+            stops.lagging.pop_front();
+        }
+        None
+    }
+
+    /// sctp-proto has no more messages of the stream that [`Self::next_to_read`] has returned.
+    pub(super) fn forget(&mut self, stream: StreamId) {
+        let Some(stops) = &mut self.stops else { return };
+        if stops.lagging.front() == Some(&stream) {
+            stops.lagging.pop_front();
+        }
+        if let Some(it) = stops.streams.remove(&stream) {
+            stops.passed.extend(it.fences.into_iter().map(|(_, fence)| fence));
+        }
+    }
+
+    /// Whether messages of `stream` are left in sctp-proto until [`Self::next_to_read`] returns it.
+    pub(super) fn leaves_in_engine(&self, stream: StreamId) -> bool {
+        let stopped = self.stops.as_ref().and_then(|stops| stops.streams.get(&stream));
+        stopped.is_some_and(|it| !it.is_read)
+    }
+
+    /// From now on all that sctp-proto has of `stream` is read at once. Returns false if it was never stopped.
+    pub(super) fn begin_to_read(&mut self, stream: StreamId) -> bool {
+        let stopped = self.stops.as_mut().and_then(|stops| stops.streams.get_mut(&stream));
+        stopped.map(|it| it.is_read = true).is_some()
+    }
+
+    /// Everything that sctp-proto had of a stream is read.
+    pub(super) fn see_all_read(&mut self, stream: StreamId) {
+        let left = self.left;
+        let Some(stops) = &mut self.stops else { return };
+        // If there is more of it among the events, what waits for these goes on once the stream is resumed.
+        if let Some(it) = stops.streams.get_mut(&stream).filter(|it| it.until <= left) {
+            let last = it.taken + it.charge as u64;
+            it.fences.iter_mut().for_each(|(at, _)| *at = last.min(*at));
+            it.pass_fences(&mut stops.passed);
+        }
+    }
+
+    /// The streams that are stopped, or were and may still have messages.
+    pub(super) fn stopped_streams(&self) -> Vec<StreamId> {
+        let stops = self.stops.iter();
+        stops.flat_map(|it| it.streams.keys().copied()).collect()
+    }
+
+    /// Whether messages are left in sctp-proto.
+    pub(super) fn holds(&self) -> bool {
+        self.stops.as_ref().is_some_and(|it| !it.streams.is_empty())
+    }
+
+    /// Whether a stream is to be read, as nothing else waits to be taken.
+    pub(super) fn lags(&self) -> bool {
+        self.stops.as_ref().is_some_and(|it| !it.lagging.is_empty()) && self.events.is_empty()
+    }
+
+    /// Has [`SctpEvent::ArrivalsTaken`] follow the messages of `stream` that wait to be taken, also if it is stopped.
+    /// `held` is the charge of all messages in sctp-proto. Returns false if there is nothing to wait for.
+    pub(super) fn fence(&mut self, stream: StreamId, fence: u32, held: usize) -> bool {
+        let stops = self.stops.as_ref();
+        let stopped = stops.and_then(|it| it.streams.get(&stream));
+        let held = if stopped.is_some_and(|it| !it.is_read) { held } else { 0 };
+        let keeps = stopped.is_some_and(|it| !it.messages.is_empty());
+        if self.events.is_empty() && !keeps && held == 0 {
+            return false;
+        }
+        let until = self.left + self.events.len() as u64;
+        let stops = self.stops.get_or_insert_default();
+        stops.fences.push_back(Fence { stream, fence, until, held });
+        self.settle();
+        true
+    }
+
+    /// Leaves what arrives on `stream` in sctp-proto until nothing else waits to be taken, if stopped streams keep too much.
+    /// Returns whether it does.
+    pub(super) fn defers(&mut self, stream: StreamId) -> bool {
+        let until = self.left + self.events.len() as u64;
+        let Some(stops) = self.stops.as_mut().filter(|it| it.kept >= MAX_WAITING) else {
+            return false;
+        };
+        let Entry::Vacant(entry) = stops.streams.entry(stream) else { return false };
+        entry.insert(StoppedStream { until, is_in_lagging: true, ..StoppedStream::default() });
+        stops.lagging.push_back(stream);
+        true
+    }
+
+    /// Whether so much waits among the events that packets are dropped.
+    pub(super) fn is_full(&self) -> bool {
+        self.untaken >= MAX_WAITING
+    }
+
+    /// The charge of all messages.
+    pub(super) fn charge(&self) -> usize {
+        self.untaken + self.stops.as_ref().map_or(0, |it| it.kept)
+    }
+
+    /// Releases memory that a burst has taken.
+    pub(super) fn trim(&mut self) {
+        self.events.shrink_to(0);
+        self.stops
+            .take_if(|it| it.streams.is_empty() && it.fences.is_empty() && it.passed.is_empty());
+    }
+
+    /// Has neither list begin with a message that may not be taken, and moves the fences on.
+    fn settle(&mut self) {
+        let Some(stops) = &mut self.stops else { return };
+        while let Some(SctpEvent::Message { stream, .. }) = self.events.front()
+            && let Some(it) = stops.streams.get_mut(stream).filter(|it| it.is_stopped)
+            && let Some(SctpEvent::Message { message, .. }) = self.events.pop_front()
+        {
+            let charge = message.amount().charge;
+            self.left += 1;
+            self.untaken -= charge;
+            stops.kept += charge;
+            it.keep(message);
+        }
+        stops.settle_resumed();
+        while stops.fences.front().is_some_and(|it| it.until <= self.left)
+            && let Some(Fence { stream, fence, held, .. }) = stops.fences.pop_front()
+        {
+            let Some(it) = stops.streams.get_mut(&stream) else {
+                stops.passed.push_back(fence);
+                continue;
+            };
+            if it.is_read && held > 0 && it.until > self.left {
+                // What sctp-proto had is among the events now.
+                stops.fences.push_back(Fence { stream, fence, until: it.until, held: 0 });
+                continue;
+            }
+            let held = if it.is_read { 0 } else { held };
+            it.fences.push_back((it.taken + (it.charge + held) as u64, fence));
+            it.pass_fences(&mut stops.passed);
+        }
+    }
+}
+
+impl Stops {
+    fn take_resumed(&mut self) -> Option<SctpEvent> {
+        let stream = *self.resumed.front()?;
+        let it = self.streams.get_mut(&stream)?;
+        let message = it.messages.pop_front()?;
+        let charge = message.amount().charge;
+        it.charge -= charge;
+        self.kept -= charge;
+        Some(SctpEvent::Message { stream, message })
+    }
+
+    fn count_taken(&mut self, stream: StreamId, charge: usize) {
+        if let Some(it) = self.streams.get_mut(&stream) {
+            it.taken += charge as u64;
+            it.pass_fences(&mut self.passed);
+        }
+    }
+
+    fn settle_resumed(&mut self) {
+        while let Some(stream) = self.resumed.front() {
+            if let Some(it) = self.streams.get_mut(stream) {
+                if !it.is_stopped && !it.messages.is_empty() {
+                    return;
+                }
+                it.is_in_resumed = false;
+                if !it.is_stopped && !std::mem::replace(&mut it.is_in_lagging, true) {
+                    self.lagging.push_back(*stream);
+                }
+            }
+            self.resumed.pop_front();
+        }
+    }
+}
+
+impl StoppedStream {
+    fn keep(&mut self, message: Message) {
+        self.charge += message.amount().charge;
+        self.messages.push_back(message);
+    }
+
+    fn pass_fences(&mut self, passed: &mut VecDeque<u32>) {
+        while let Some((_, fence)) = self.fences.front().filter(|(at, _)| *at <= self.taken) {
+            passed.push_back(*fence);
+            self.fences.pop_front();
+        }
+    }
+}

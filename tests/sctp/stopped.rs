@@ -1,0 +1,248 @@
+//! Streams whose messages wait here, although they have arrived.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use datasoup::proto::message::{Reliability, StreamId};
+use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent};
+
+use crate::peers::{Pair, config, number, numbered, pair, pair_with};
+use crate::sim::{Conditions, Random};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The messages that fit what may wait to be taken, of four bytes each.
+const MANY: u32 = 15_000;
+
+/// Two associations, of which B has these messages of A and has taken none. Message `n` is on the stream `stream(n)`.
+fn waiting(count: u32, stream: impl Fn(u32) -> StreamId) -> Pair {
+    let mut net = pair(Conditions::PERFECT, 1);
+    net.b.is_busy = true;
+    for n in 0..count {
+        if !net.a.sctp.is_stream_free(stream(n)) {
+            continue;
+        }
+        net.a.sctp.open_stream(stream(n), Reliability::RELIABLE);
+    }
+    for n in 0..count {
+        net.a.sctp.send(net.now, stream(n), numbered(n, 4)).expect("room");
+    }
+    let all = count as usize * 68;
+    let arrived = net.run_until(10 * SECOND, |net| net.b.sctp.bytes_held() >= all);
+    assert!(arrived, "{} of {all}, {:?}", net.b.sctp.bytes_held(), net.b.sctp.end_reason());
+    net
+}
+
+fn take(sctp: &mut Association) -> Option<(StreamId, u32)> {
+    loop {
+        match sctp.poll_event()? {
+            SctpEvent::Message { stream, message } => return Some((stream, number(&message))),
+            _ => continue,
+        }
+    }
+}
+
+/// In an unoptimized build it takes 0.1 s, and would take 15 s if all that waits moved for each message.
+#[track_caller]
+fn assert_soon(began: Instant) {
+    assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+fn one_message_at_a_time_costs_no_more_the_more_of_them_wait() {
+    let mut net = waiting(MANY, |_| 1);
+    let sctp = &mut net.b.sctp;
+    let began = Instant::now();
+    for n in 0..MANY {
+        sctp.stop_stream(1);
+        assert_eq!((sctp.next_message_stream(), sctp.has_message()), (None, false));
+        assert!(sctp.resume_stream(1));
+        assert_eq!(sctp.next_message_stream(), Some(1));
+        assert_eq!(take(sctp), Some((1, n)));
+    }
+    assert_eq!(take(sctp), None);
+    assert_soon(began);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+fn a_stop_costs_no_more_the_more_of_other_streams_waits() {
+    const STREAMS: StreamId = 5000;
+    let stream = |n: u32| n as StreamId % STREAMS;
+    let mut net = waiting(MANY, stream);
+    let sctp = &mut net.b.sctp;
+    let began = Instant::now();
+    let before = sctp.bytes_held();
+    for n in 0..STREAMS {
+        while sctp.next_message_stream().is_none() && sctp.poll_event().is_some() {}
+        assert_eq!(sctp.next_message_stream(), Some(n));
+        sctp.stop_stream(n);
+    }
+    assert_eq!((take(sctp), sctp.bytes_held()), (None, before));
+    for n in 0..STREAMS {
+        assert!(sctp.resume_stream(n));
+    }
+    for n in 0..STREAMS {
+        for n in (0..MANY).skip(usize::from(n)).step_by(usize::from(STREAMS)) {
+            assert_eq!(take(sctp), Some((stream(n), n)));
+        }
+    }
+    assert_eq!(sctp.bytes_held(), 0);
+    assert_soon(began);
+}
+
+#[test]
+fn each_stream_keeps_its_order_however_it_is_stopped_and_resumed() {
+    const STREAMS: [StreamId; 3] = [0, 1, 2];
+    for seed in 1..=40 {
+        let mut random = Random(seed);
+        let mut net = pair(Conditions::ROUGH, seed);
+        net.b.is_busy = true;
+        for stream in STREAMS {
+            net.a.sctp.open_stream(stream, Reliability::RELIABLE);
+        }
+        let (mut sent, mut taken) = ([0_u32; 3], [0_u32; 3]);
+        let (mut stopped, mut fences) = (BTreeSet::new(), Vec::new());
+        let mut closed = BTreeSet::new();
+        for step in 0..600 {
+            let stream = STREAMS[random.index(3)];
+            let place = usize::from(stream);
+            match random.below(12) {
+                0..3 if !closed.contains(&stream) => {
+                    let len = 4 + random.index(3000);
+                    if net.a.sctp.send(net.now, stream, numbered(sent[place], len)).is_ok() {
+                        sent[place] += 1;
+                    }
+                }
+                3..5 => {
+                    net.b.sctp.stop_stream(stream);
+                    stopped.insert(stream);
+                }
+                5..7 => {
+                    assert_eq!(net.b.sctp.resume_stream(stream), stopped.remove(&stream));
+                }
+                7 => net.run_for(Duration::from_millis(random.below(300))),
+                8 if step > 500 && net.a.sctp.buffered_amount(stream) == 0 => {
+                    net.a.sctp.reset_stream(stream);
+                    closed.insert(stream);
+                }
+                9 if net.b.sctp.fence_arrivals(stream, step) => fences.push(step),
+                _ => {
+                    if let Some(next) = net.b.sctp.next_message_stream() {
+                        assert!(!stopped.contains(&next), "seed {seed}, step {step}");
+                        assert!(net.b.sctp.has_message());
+                    }
+                    take_one(&mut net, &mut taken, &mut fences, &stopped);
+                }
+            }
+        }
+        for stream in STREAMS {
+            assert_eq!(net.b.sctp.resume_stream(stream), stopped.remove(&stream));
+        }
+        for _ in 0..600 {
+            net.run_for(Duration::from_millis(100));
+            while take_one(&mut net, &mut taken, &mut fences, &stopped) {}
+        }
+        assert_eq!(taken, sent, "seed {seed}");
+        assert!(fences.is_empty(), "seed {seed}: {fences:?} are not passed");
+        assert!(net.b.sctp.bytes_held() < 1000, "seed {seed}: {}", net.b.sctp.bytes_held());
+    }
+}
+
+/// Takes one event of B. Returns whether there was one.
+fn take_one(
+    net: &mut Pair,
+    taken: &mut [u32; 3],
+    fences: &mut Vec<u32>,
+    stopped: &BTreeSet<StreamId>,
+) -> bool {
+    let Some(event) = net.b.sctp.poll_event() else { return false };
+    match event {
+        SctpEvent::Message { stream, message } => {
+            assert!(!stopped.contains(&stream));
+            let taken = &mut taken[usize::from(stream)];
+            assert_eq!(number(&message), *taken);
+            *taken += 1;
+        }
+        SctpEvent::ArrivalsTaken { fence } => {
+            let place = fences.iter().position(|it| *it == fence);
+            fences.remove(place.expect("it was put up, and is passed once"));
+        }
+        _ => {}
+    }
+    true
+}
+
+#[test]
+fn a_fence_of_arrivals_is_behind_what_has_arrived_on_its_stream_and_before_what_follows() {
+    for stops in [false, true] {
+        let mut net = waiting(100, |n| (n % 2) as StreamId);
+        if stops {
+            net.b.sctp.stop_stream(0);
+        }
+        assert!(net.b.sctp.fence_arrivals(0, 7));
+        assert!(net.b.sctp.fence_arrivals(1, 8));
+        for n in 100..120 {
+            net.a.sctp.send(net.now, (n % 2) as StreamId, numbered(n, 4)).expect("room");
+        }
+        net.run_for(SECOND);
+        let mut order = Vec::new();
+        let mut collect = |sctp: &mut Association| {
+            while let Some(event) = sctp.poll_event() {
+                match event {
+                    SctpEvent::Message { stream, .. } => order.push(u32::from(stream)),
+                    SctpEvent::ArrivalsTaken { fence } => order.push(fence),
+                    _ => {}
+                }
+            }
+        };
+        collect(&mut net.b.sctp);
+        assert_eq!(net.b.sctp.resume_stream(0), stops);
+        collect(&mut net.b.sctp);
+        for (stream, fence) in [(0, 7), (1, 8)] {
+            let place = order.iter().position(|it| *it == fence).expect("it is passed");
+            let before = order[..place].iter().filter(|it| **it == stream).count();
+            let after = order[place..].iter().filter(|it| **it == stream).count();
+            assert_eq!(before + after, 60, "{order:?}");
+            assert!((50..=51).contains(&before), "stops: {stops}, {before} of stream {stream}");
+        }
+        assert!(!net.b.sctp.fence_arrivals(0, 9), "nothing waits");
+    }
+}
+
+#[test]
+fn stopped_streams_keep_no_more_than_a_bound_beside_the_window() {
+    const EACH: u32 = 60;
+    let small = SctpConfig { max_receiver_window: 262_144, ..config() };
+    let mut net = pair_with(config(), small, Conditions::PERFECT, 1);
+    net.b.is_busy = true;
+    let streams = 0..8;
+    let mut sent = [0; 8];
+    for stream in streams.clone() {
+        net.a.sctp.open_stream(stream, Reliability::RELIABLE);
+        let sent = &mut sent[usize::from(stream)];
+        while *sent < EACH && net.a.sctp.send(net.now, stream, numbered(*sent, 10_000)).is_ok() {
+            *sent += 1;
+        }
+        // The worker is busy in between, so what has come waits when the stream is stopped.
+        net.run_for(2 * SECOND);
+        while let Some(stream) = net.b.sctp.next_message_stream() {
+            net.b.sctp.stop_stream(stream);
+        }
+        let held = net.b.sctp.bytes_held();
+        assert!(held < 1_900_000, "stream {stream}: {held}");
+    }
+    for stream in streams.clone() {
+        net.b.sctp.resume_stream(stream);
+    }
+    let mut next = [0; 8];
+    assert!(sent.iter().sum::<u32>() > 300, "more than the bound: {sent:?}");
+    while next != sent {
+        while let Some((stream, n)) = take(&mut net.b.sctp) {
+            assert_eq!(next[usize::from(stream)], n, "stream {stream}");
+            next[usize::from(stream)] += 1;
+        }
+        net.run_for(SECOND / 10);
+    }
+}
