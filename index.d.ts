@@ -1749,7 +1749,11 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
   readonly dtlsParameters: DtlsParameters | undefined;
   /** Undefined without `enableDtls`. */
   readonly dtlsState: DtlsState | undefined;
-  /** Why `dtlsState` is 'failed', or 'closed' by the other end. */
+  /**
+   * Why `dtlsState` is 'failed', or 'closed' by the other end. What anyone can forge ends no handshake (RFC 6347 §4.1.2.7): an
+   * alert in plaintext ('certificate-rejected', 'peer-aborted') and a second client ('role-conflict') are the reason if it
+   * does not end within 30 s, and findings of `diagnose()` at once.
+   */
   readonly dtlsError: DtlsError | undefined;
   /** The certificate of the other end in PEM, once `dtlsState` is 'connected'. */
   readonly dtlsRemoteCert: string | undefined;

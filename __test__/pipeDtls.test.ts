@@ -8,7 +8,7 @@ import { titled } from './helpers/arguments';
 import { Cable } from './helpers/cable';
 import { closeSocket, udpSocket } from './helpers/sockets';
 import { router, router2 } from './helpers/twoRouters';
-import { untilState } from './helpers/wait';
+import { untilState, within } from './helpers/wait';
 
 /** PipeTransports with `enableDtls`. */
 
@@ -59,6 +59,13 @@ async function carry(): Promise<Inbox> {
   const { sctpStreamParameters } = await near.consumeData({ dataProducerId: source.id });
   const remote = await far.produceData({ sctpStreamParameters: sctpStreamParameters! });
   return new Inbox(await direct.consumeData({ dataProducerId: remote.id }));
+}
+
+async function untilFinding(of: types.PipeTransport, code: string): Promise<void> {
+  const found = async (): Promise<void> => {
+    while (!(await of.diagnose()).findings.some((it) => it.code === code));
+  };
+  await within(found(), `the finding '${code}'`);
 }
 
 async function connected(): Promise<void> {
@@ -199,28 +206,28 @@ describe('an encrypted pipe', () => {
     expect(Buffer.concat(chunks).includes('visible in the capture')).toBe(true);
   });
 
-  test('a wrong fingerprint fails both ends, with the reasons, and nothing passes', async () => {
+  test('a wrong fingerprint fails the end that has it, with the reason, and nothing passes', async () => {
     const { ip, port } = address(far);
     await near.connect({ ip, port, dtlsParameters: { ...near.dtlsParameters!, role: 'server' } });
     await far.connect(address(near, 'client'));
     const inbox = await carry();
     source.send('secret');
     await untilState(near, 'sctpState', 'closed');
-    await untilState(far, 'sctpState', 'closed');
-    expect([near.dtlsState, far.dtlsState]).toEqual(['failed', 'failed']);
+    expect(near.dtlsState).toBe('failed');
     expect(near.dtlsError?.code).toBe('fingerprint-mismatch');
-    expect(far.dtlsError?.code).toBe('certificate-rejected');
     expect(near.sctpError?.code).toBe('fingerprint-mismatch');
     expect(inbox.texts).toEqual([]);
     const { findings } = await near.diagnose();
     expect(findings.map(({ code }) => code)).toEqual(['fingerprint-mismatch']);
+    // The alert is in plaintext, so it fails this end only if the handshake does not end in 30 s (see tests/sfu/pipe_dtls.rs).
+    await untilFinding(far, 'certificate-rejected');
+    expect(far.dtlsState).toBe('connecting');
   });
 
-  test('two ends that both assume that the other is the server fail at once', async () => {
+  test('diagnose() says at once that both ends assume that the other is the server', async () => {
     await Promise.all([near.connect(address(far, 'auto')), far.connect(address(near, 'auto'))]);
-    await untilState(near, 'dtlsState', 'failed');
-    await untilState(far, 'dtlsState', 'failed');
-    expect(near.dtlsError?.code).toBe('role-conflict');
+    await untilFinding(near, 'role-conflict');
+    await untilFinding(far, 'role-conflict');
   });
 
   test('close() of one end closes session and association of the other', async () => {

@@ -16,11 +16,12 @@
 //! a fingerprint given to [`Dtls::connect`] (RFC 8827 §6.5). `Failed` and `Closed` are final:
 //! input is ignored, and the only output is a last alert.
 //!
-//! A peer can affect only its own session, whose memory is bounded. Noise is dropped: here by
-//! the record header once connected, and in the engine otherwise. The engine's errors are all
-//! fatal, and a peer can provoke them, for example with more handshake fragments than
-//! `MAX_QUEUED_RECORDS`. So can a host that forges its address, if the path is only named (see docs/security.md).
-//! That ends this session only.
+//! A peer can affect only its own session, whose memory is bounded. Noise is dropped: here by the record header once
+//! connected, and in the engine otherwise. The engine's errors are all fatal, and who can send from the address of the peer
+//! can provoke them, for example with more handshake fragments than `MAX_QUEUED_RECORDS`. If ICE has proved the path, that is
+//! the peer. If the path is only named, a host that forges its address can do so until the handshake is done (see
+//! docs/security.md), but not by what costs one datagram: alerts in plaintext, and the hello of a second client, are dropped
+//! (RFC 6347 §4.1.2.7). They may be true, so they are the reason if the handshake does not end in time.
 
 mod context;
 mod early;
@@ -156,6 +157,8 @@ pub struct Dtls {
     dropped: u64,
     /// Why the session failed, or was closed by the peer.
     end_reason: Option<Reason>,
+    /// See [`Self::suspicion`].
+    suspicion: Option<Box<Reason>>,
 }
 
 impl Dtls {
@@ -178,6 +181,7 @@ impl Dtls {
             datagrams: 0,
             dropped: 0,
             end_reason: None,
+            suspicion: None,
         }
     }
 
@@ -205,6 +209,11 @@ impl Dtls {
     /// Why the session failed, or how the peer has closed it. `None` before that.
     pub fn end_reason(&self) -> Option<&Reason> {
         self.end_reason.as_ref()
+    }
+
+    /// Why the handshake under way may fail, as a record says that anyone can have written.
+    pub fn suspicion(&self) -> Option<&Reason> {
+        self.suspicion.as_deref()
     }
 
     /// Takes the peer's certificate as PEM, once it has matched.
@@ -243,17 +252,27 @@ impl Dtls {
         self.start_if_possible(now);
     }
 
-    /// Handles a datagram from a valid tuple.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+    /// Handles a datagram from a valid tuple. Returns whether the session answers it or has come further by it.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
         self.datagrams += 1;
         match self.state {
             DtlsState::New | DtlsState::Connecting
                 if self.engine.is_none() && self.hellos.is_none() =>
             {
                 self.dropped += u64::from(!self.early.keep(datagram));
+                false
             }
-            _ => self.handle_records(now, datagram),
+            _ => {
+                let before = self.progress();
+                self.handle_records(now, datagram);
+                before != self.progress()
+            }
         }
+    }
+
+    /// What changes if the engine makes use of a record.
+    fn progress(&self) -> (DtlsState, usize, usize) {
+        (self.state, self.events.len(), self.outgoing.len())
     }
 
     /// Seals `content` into one record, up to [`MAX_RECORD_OVERHEAD`] bytes longer, and appends it to
@@ -328,7 +347,8 @@ impl Dtls {
     /// Retransmits a flight, or fails the handshake. An early call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.give_up_at.is_some_and(|at| at <= now) {
-            self.fail(failure::timeout(self.stage()), None);
+            let reason = self.suspicion.take().map(|it| *it);
+            self.fail(reason.unwrap_or_else(|| failure::timeout(self.stage())), None);
         } else if self.retransmit_at.is_some_and(|at| at <= now) {
             self.drive(now, None);
         }
@@ -367,7 +387,7 @@ impl Dtls {
             if self.state == DtlsState::Connecting && record::is_data(record) {
                 // The peer's Finished is late or lost. The record is often the INIT of SCTP, and losing that costs a
                 // second.
-                self.dropped += u64::from(!self.early.keep_data(record));
+                self.dropped += self.early.keep_data(record, self.path == Path::Proved);
                 continue;
             }
             let expected = match self.state {
@@ -382,17 +402,20 @@ impl Dtls {
                 self.dropped += 1;
                 continue;
             }
-            if self.role == DtlsRole::Client
-                && record::is_client_hello(record)
-                && self.state == DtlsState::Connecting
+            if self.state == DtlsState::Connecting
+                && let Some(suspicion) = self.suspect(record)
             {
-                // Two clients never answer each other: fail now instead of after the timeout.
-                return self.fail(failure::both_client(), Some(Alert::UnexpectedMessage));
+                if self.path == Path::Proved {
+                    // Two clients never answer each other: fail now instead of after the timeout.
+                    return self.fail(suspicion, Some(Alert::UnexpectedMessage));
+                }
+                self.suspicion = Some(Box::new(suspicion));
+                self.dropped += 1;
+                continue;
             }
-            let before = (self.state, self.events.len(), self.outgoing.len());
+            let before = self.progress();
             self.drive(now, Some(record));
-            let after = (self.state, self.events.len(), self.outgoing.len());
-            if before == after && self.state == DtlsState::Connected {
+            if before == self.progress() && self.state == DtlsState::Connected {
                 self.dropped += 1;
             }
             if before.0 != self.state {
@@ -404,6 +427,15 @@ impl Dtls {
         }
     }
 
+    /// Why a record that anyone can make would end a handshake: the engine takes no alert of a [`Path::Named`].
+    fn suspect(&self, record: &[u8]) -> Option<Reason> {
+        if self.role == DtlsRole::Client && record::is_client_hello(record) {
+            return Some(failure::both_client());
+        }
+        let alert = record::plaintext_alert(record).filter(|_| self.path == Path::Named)?;
+        Some(failure::of_alert(alert, self.stage()))
+    }
+
     /// Passes a record to the clients that have yet to return their cookie. The first to return one begins the
     /// handshake.
     fn hear(&mut self, now: Instant, record: &[u8]) {
@@ -412,6 +444,10 @@ impl Dtls {
         match if fits { hellos.handle(&self.context, now, record) } else { Heard::Dropped } {
             Heard::Dropped => self.dropped += 1,
             Heard::Answered(answers) => self.outgoing.extend(answers),
+            Heard::Failed(error) => {
+                let stage = self.stage();
+                self.fail(failure::of_engine(&error, stage), failure::answer_to(&error, stage));
+            }
             Heard::Proved(engine, answers) => {
                 self.hellos = None;
                 self.engine = Some(engine);
@@ -470,6 +506,7 @@ impl Dtls {
                         return self.fail(reason, Some(Alert::BadCertificate));
                     }
                     self.give_up_at = None;
+                    self.suspicion = None;
                     self.state = DtlsState::Connected;
                     self.events.push_back(DtlsEvent::State(DtlsState::Connected));
                 }
@@ -529,6 +566,7 @@ impl Dtls {
         self.hellos = None;
         self.early = EarlyDatagrams::default();
         self.fingerprints = Vec::new();
+        self.suspicion = None;
         self.give_up_at = None;
         self.retransmit_at = None;
     }

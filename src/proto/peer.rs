@@ -40,7 +40,7 @@ use super::ice_lite::{Credentials, IceEvent, IceLite, IceState, StunCounters};
 use super::net::Tuple;
 use super::reason::{Code, Reason};
 use super::sctp::{Association, SctpConfig, SctpEvent};
-use super::session::{Session, SessionEvent};
+use super::session::{Progress, Session, SessionEvent};
 use super::stun::Binding;
 use super::transmit::Transmits;
 
@@ -188,7 +188,7 @@ impl Peer {
             Incoming::Stun(request) => self.handle_request(now, tuple, request, out),
             Incoming::Dtls(records) => {
                 let valid = self.ice.is_valid(tuple);
-                if valid && self.session.handle_datagram(now, records) {
+                if valid && self.session.handle_datagram(now, records) == Progress::Data {
                     self.ice.handle_data(now, tuple);
                     self.pump_ice();
                 }

@@ -33,6 +33,17 @@ pub enum SessionEvent {
     Sctp(SctpEvent),
 }
 
+/// What a datagram of the peer has led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing: it may be forged, or is known already.
+    Nothing,
+    /// An answer to it, or a step of the handshake.
+    Handshake,
+    /// It held data that the peer has sealed.
+    Data,
+}
+
 /// See the documentation of the module.
 #[derive(Debug)]
 pub struct Session {
@@ -111,11 +122,15 @@ impl Session {
         Ok(())
     }
 
-    /// Handles a datagram that may hold DTLS records, from the path of the session. Returns whether it held data of the
-    /// peer.
-    pub fn handle_datagram(&mut self, now: Instant, records: &[u8]) -> bool {
-        self.dtls.handle_datagram(now, records);
-        self.pump(now)
+    /// Handles a datagram that may hold DTLS records, from the path of the session.
+    pub fn handle_datagram(&mut self, now: Instant, records: &[u8]) -> Progress {
+        let shakes_hands = self.dtls.state() == DtlsState::Connecting;
+        let goes_on = self.dtls.handle_datagram(now, records);
+        match self.pump(now) {
+            true => Progress::Data,
+            false if goes_on && shakes_hands => Progress::Handshake,
+            false => Progress::Nothing,
+        }
     }
 
     /// Call this at [`Self::poll_timeout`]. An earlier call does nothing.

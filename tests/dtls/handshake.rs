@@ -11,7 +11,7 @@ use datasoup::proto::dtls::{
 use datasoup::proto::reason::{Code, Reason};
 
 use crate::harness::{
-    LATENCY, Ours, Pair, Raw, acquainted, acquainted_on, connected, context, deliver, net,
+    LATENCY, Ours, Pair, Raw, acquainted, acquainted_on, connected, context, deliver, named, net,
 };
 use crate::sim::{Conditions, Net, Peer, Side, start};
 
@@ -508,4 +508,44 @@ fn close_in_any_state_ends_the_session() {
 fn sessions_can_move_to_another_thread() {
     fn check<T: Send>() {}
     check::<Dtls>();
+}
+
+/// A client that offers what we do not accept is told so at once, also if it has to send a cookie back first.
+#[test]
+fn a_hello_that_admits_no_handshake_fails_both_ends_at_once() {
+    let no_suites = |hello: &mut Vec<u8>| {
+        // Behind headers, version, random number and session id: the cookie, then the suites.
+        let cookie = usize::from(hello[60]);
+        let suites = 61 + cookie;
+        let len = usize::from(hello[suites]) << 8 | usize::from(hello[suites + 1]);
+        // With a key that is shared in advance: the engine ignores what it does not know, and waits.
+        for suite in hello[suites + 2..suites + 2 + len].chunks_exact_mut(2) {
+            suite.copy_from_slice(&[0xc0, 0xa8]);
+        }
+    };
+    // The number of the extension, and its length.
+    let no_extended_master_secret = |hello: &mut Vec<u8>| {
+        let place = hello.windows(4).position(|it| it == [0, 23, 0, 0]).expect("offered");
+        hello[place] = 0xfa;
+    };
+    for (is_named, pair) in [(false, acquainted as fn() -> Pair), (true, named)] {
+        for (change, code) in [
+            (&no_suites as &dyn Fn(&mut Vec<u8>), Code::CertificateUnsupported),
+            (&no_extended_master_secret, Code::HandshakeFailed),
+        ] {
+            let mut pair = pair();
+            pair.run_through(SECOND, &mut |from, datagram| {
+                let mut datagram = datagram.to_vec();
+                if from == Side::A && datagram[0] == 22 && datagram[13] == 1 {
+                    change(&mut datagram);
+                }
+                deliver(datagram)
+            });
+            assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed], "{is_named}");
+            assert_eq!(pair.b.code(), Some(code), "{is_named}");
+            // What a path that is only named says in plaintext is not believed before the handshake is over.
+            pair.run_for(if is_named { 30 * SECOND } else { SECOND });
+            assert_eq!(pair.a.code(), Some(Code::CertificateUnsupported), "{is_named}");
+        }
+    }
 }

@@ -27,8 +27,12 @@ pub(crate) struct Ours {
 
 impl Ours {
     pub(crate) fn new() -> Self {
+        Self::on(Path::Proved)
+    }
+
+    pub(crate) fn on(path: Path) -> Self {
         let context = context();
-        let dtls = Dtls::new(Arc::clone(&context), Path::Proved);
+        let dtls = Dtls::new(Arc::clone(&context), path);
         Self { dtls, context, states: Vec::new(), received: Vec::new() }
     }
 
@@ -207,6 +211,15 @@ pub(crate) fn net<A: Peer, B: Peer>(now: Instant, a: A, b: B) -> Net<A, B> {
 }
 
 /// Two sessions under test that know each other's fingerprints: `a` is the client, `b` the server.
+/// Two sessions over a path that is only named, A as the client.
+pub(crate) fn named() -> Pair {
+    let now = start();
+    let (mut client, mut server) = (Ours::on(Path::Named), Ours::on(Path::Named));
+    client.start(now, DtlsRole::Server, server.fingerprints());
+    server.start(now, DtlsRole::Client, client.fingerprints());
+    net(now, client, server)
+}
+
 pub(crate) fn acquainted() -> Pair {
     acquainted_on(Conditions::PERFECT, 1)
 }

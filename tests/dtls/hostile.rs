@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use datasoup::proto::dtls::{Dtls, DtlsRole, DtlsState, Path};
+use datasoup::proto::reason::Code;
 
-use crate::harness::{LATENCY, Ours, Pair, Raw, acquainted, connected, deliver, net};
+use crate::harness::{LATENCY, Ours, Pair, Raw, acquainted, connected, deliver, named, net};
 use crate::sim::{Peer, Random, Side, start};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -471,4 +472,53 @@ fn a_failed_session_reads_and_sends_nothing() {
     assert!(pair.b.is(DtlsState::Failed));
     assert!(pair.b.flush().is_empty());
     assert_eq!(pair.b.states.len(), states);
+}
+
+#[test]
+fn what_anyone_can_write_ends_no_handshake_over_a_path_that_is_only_named() {
+    let other = Raw::new(start(), true, dimpl::Config::builder()).flush().remove(0);
+    let alert = record(21, 0, 9, &[2, 40]);
+    let mut pair = named();
+    pair.run_through(SECOND, &mut |from, datagram| {
+        let forged = if from == Side::A { &alert } else { &other };
+        [&alert, forged, &datagram.to_vec()]
+            .into_iter()
+            .flat_map(|it| deliver(it.clone()))
+            .collect()
+    });
+    assert!(pair.a.is(DtlsState::Connected) && pair.b.is(DtlsState::Connected));
+    assert!(pair.a.dtls.dropped() > 0 && pair.a.dtls.suspicion().is_none());
+
+    // It is the reason if the handshake does not end in time.
+    for (said, code) in [(&alert, Code::CertificateUnsupported), (&other, Code::RoleConflict)] {
+        let mut pair = named();
+        pair.a.handle_datagram(pair.now, said);
+        assert_eq!(pair.a.dtls.suspicion().map(|it| it.code), Some(code));
+        pair.run_through(29 * SECOND, &mut |_, _| Vec::new());
+        assert!(pair.a.is(DtlsState::Connecting));
+        pair.run_through(SECOND, &mut |_, _| Vec::new());
+        assert_eq!((pair.a.is(DtlsState::Failed), pair.a.code()), (true, Some(code)));
+    }
+}
+
+#[test]
+fn forged_data_keeps_out_no_early_data_of_the_peer_over_a_path_that_is_only_named() {
+    let mut pair = named();
+    let mut late = Vec::new();
+    pair.run_through(SECOND / 10, &mut |from, datagram| {
+        // Delay the server's ChangeCipherSpec and Finished.
+        if from == Side::B && (datagram[0] == 20 || !late.is_empty()) {
+            late.push(datagram);
+            return Vec::new();
+        }
+        deliver(datagram)
+    });
+    for number in 0..20 {
+        pair.a.handle_datagram(pair.now, &record(23, 1, number, &[7; 40]));
+    }
+    let early = pair.b.seal(b"early");
+    pair.a.handle_datagram(pair.now, &early);
+    assert_eq!(pair.a.dtls.dropped(), 13, "eight are kept");
+    late.iter().for_each(|datagram| pair.a.handle_datagram(pair.now, datagram));
+    assert_eq!(pair.a.received, ["early"]);
 }

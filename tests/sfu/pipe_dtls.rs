@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use datasoup::proto::certificate::Fingerprint;
 use datasoup::proto::dtls::{DtlsRole, DtlsState};
+use datasoup::proto::net::Tuple;
 use datasoup::sfu::contract::options::{
     DtlsParameters, PipeTransportOptions, SctpOptions, UdpConnectOptions,
 };
@@ -345,4 +346,29 @@ fn a_peer_that_starts_again_before_its_handshake_is_complete_connects() {
     let options = towards(&lab, far, DtlsRole::Server);
     connect(&mut lab, near, options);
     lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+}
+
+#[test]
+fn only_what_the_session_makes_use_of_changes_the_address_that_it_answers_from() {
+    let (mut lab, [near, far]) = two_ends(Conditions::PERFECT, 1, &options::sctp());
+    let options = towards(&lab, near, DtlsRole::Client);
+    connect(&mut lab, far, options);
+    produce(&mut lab, [near, far]);
+    let (socket, _) = lab.hosts[far.host].sockets.iter().next().expect("one");
+    let socket = *socket;
+    let arrive = |lab: &mut Lab, at: [u8; 4], datagram: &[u8]| {
+        let tuple = Tuple { local: Some(at.into()), ..Tuple::new(socket, address(near)) };
+        lab.hosts[far.host].sfu.handle_datagram(tuple, datagram);
+        lab.flush();
+        stats(lab, far)["tuple"]["localAddress"].as_str().expect("one").to_owned()
+    };
+    let alert = [21, 254, 253, 0, 0, 0, 0, 0, 9, 0, 0, 0, 2, 2, 40];
+    let data = [&[23, 254, 253, 0, 1, 0, 0, 0, 0, 0, 9, 0, 9][..], &[7; 9]].concat();
+    let before = arrive(&mut lab, [10, 9, 9, 1], &alert);
+    for forged in [&alert[..], &data, &[22; 13], &[]] {
+        assert_eq!(arrive(&mut lab, [10, 9, 9, 2], forged), before);
+    }
+    let hello = hellos(&lab, address(far), 1).remove(0);
+    assert_eq!(arrive(&mut lab, [10, 9, 9, 3], &hello), "10.9.9.3", "where it is answered from");
+    assert_eq!(arrive(&mut lab, [10, 9, 9, 4], &alert), "10.9.9.3");
 }

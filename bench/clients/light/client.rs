@@ -256,7 +256,9 @@ impl Client {
                 }
                 Answer::Foreign => {}
             },
-            Protocol::Dtls => self.dtls.handle_datagram(now, datagram),
+            Protocol::Dtls => {
+                self.dtls.handle_datagram(now, datagram);
+            }
             Protocol::Stun | Protocol::Other => {}
         }
         self.collect(now);

@@ -21,10 +21,19 @@ impl EarlyDatagrams {
             && self.push(datagram)
     }
 
-    /// Keeps a sealed record until the handshake has ended, because the keys are not known before. Returns false if the
-    /// record is dropped, because it exceeds a bound.
-    pub(super) fn keep_data(&mut self, record: &[u8]) -> bool {
-        self.push(record)
+    /// Keeps a sealed record until the handshake has ended, because the keys are not known before. Returns how many
+    /// records are dropped because of a bound. The peer's first ones matter most. But if the sender is not proved, the
+    /// oldest make room, so that a few forged records do not keep out all others.
+    pub(super) fn keep_data(&mut self, record: &[u8], is_proved: bool) -> u64 {
+        let mut dropped = 0;
+        while !self.push(record) {
+            dropped += 1;
+            if is_proved || self.0.is_empty() {
+                return dropped;
+            }
+            self.0.remove(0);
+        }
+        dropped
     }
 
     fn push(&mut self, bytes: &[u8]) -> bool {

@@ -72,7 +72,23 @@ fn is_about_the_certificate(error: &Error) -> bool {
     }
 }
 
-fn of_alert(description: u8, stage: Stage) -> Reason {
+/// Whether the engine finds an error only in the hello of a client that has sent its cookie back.
+pub(super) fn is_of_proved_client(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::SecurityError(
+            SecurityError::NoMutuallyAcceptableCipherSuite
+                | SecurityError::ExtendedMasterSecretNotNegotiated
+                | SecurityError::NoCommonKeyExchangeGroup
+        ) | Error::CryptoError(
+            CryptoError::NoDtls12KeyExchangeGroupsConfigured
+                | CryptoError::SignatureAlgorithmNotOfferedByClient
+        )
+    )
+}
+
+/// The reason for a fatal alert of the peer.
+pub(super) fn of_alert(description: u8, stage: Stage) -> Reason {
     let name = alert_name(description);
     let (code, text) = match description {
         _ if stage.is_connected => (Code::PeerAborted, "the peer ended the session"),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dimpl::Output;
 
 use super::context::DtlsContext;
-use super::record;
+use super::{failure, record};
 
 /// How many clients may hold a cookie at a time.
 const MAX_CLIENTS: usize = 32;
@@ -36,6 +36,8 @@ pub(super) enum Heard {
     Dropped,
     /// These datagrams answer it.
     Answered(Vec<Box<[u8]>>),
+    /// The client has sent its cookie back, and its hello admits no handshake.
+    Failed(dimpl::Error),
     /// The client has sent its cookie back. Its engine has more output.
     Proved(Box<dimpl::Dtls>, Vec<Box<[u8]>>),
 }
@@ -51,8 +53,10 @@ impl Hellos {
             return Heard::Dropped;
         };
         let Some(mut engine) = client.engine.take() else { return Heard::Dropped };
-        if engine.handle_timeout(now).is_err() || engine.handle_packet(record).is_err() {
-            return Heard::Dropped;
+        let result = engine.handle_timeout(now).and_then(|()| engine.handle_packet(record));
+        if let Err(error) = result {
+            let is_proved = failure::is_of_proved_client(&error);
+            return if is_proved { Heard::Failed(error) } else { Heard::Dropped };
         }
         let (mut answers, mut proved) = (Vec::new(), false);
         let mut scratch = context.scratch();

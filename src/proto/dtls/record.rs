@@ -18,6 +18,9 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
+/// `AlertLevel.fatal` (RFC 5246 §7.2).
+const FATAL: u8 = 2;
+
 /// The version that some peers send until one is negotiated.
 const DTLS_1_0: [u8; 2] = [0xfe, 0xff];
 const DTLS_1_2: [u8; 2] = [0xfe, 0xfd];
@@ -87,9 +90,16 @@ pub(super) fn is_server_hello(datagram: &[u8]) -> bool {
         && datagram.get(HEADER_LEN) == Some(&SERVER_HELLO)
 }
 
+/// The description of a fatal alert in plaintext.
+pub(super) fn plaintext_alert(record: &[u8]) -> Option<u8> {
+    match record.split_first_chunk::<HEADER_LEN>()? {
+        (&[ALERT, _, _, 0, 0, ..], &[FATAL, description]) => Some(description),
+        _ => None,
+    }
+}
+
 /// A fatal alert before there are keys: epoch 0, with a number beyond those of the handshake.
 pub(super) fn fatal_alert(alert: Alert) -> [u8; HEADER_LEN + 2] {
-    const FATAL: u8 = 2;
     let [major, minor] = DTLS_1_2;
     [ALERT, major, minor, 0, 0, 0, 0, 1, 0, 0, 0, 0, 2, FATAL, alert as u8]
 }
@@ -197,6 +207,10 @@ mod tests {
         assert_eq!(split(&alert).collect::<Vec<_>>(), [&alert]);
         assert_eq!(alert[..5], [21, 0xfe, 0xfd, 0, 0]);
         assert_eq!(alert[11..], [0, 2, 2, 42]);
+        assert_eq!(plaintext_alert(&alert), Some(42));
+        let warning = record(ALERT, DTLS_1_2, 0, &[1, 42]);
+        let sealed = record(ALERT, DTLS_1_2, 1, &[2, 42]);
+        assert_eq!([warning, sealed].map(|it| plaintext_alert(&it)), [None; 2]);
     }
 
     #[test]

@@ -182,6 +182,9 @@ fn look_at_dtls(dtls: &Dtls, findings: &mut Vec<Finding>) {
 }
 
 fn unfinished(dtls: &Dtls) -> Finding {
+    if let Some(reason) = dtls.suspicion() {
+        return of_reason(reason);
+    }
     let datagrams = dtls.datagrams();
     let (code, message, hint) = match (dtls.local_role(), datagrams) {
         (DtlsRole::Auto, _) => (

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::proto::dtls::{DtlsContext, DtlsRole, DtlsState, Path};
+use crate::proto::dtls::{DtlsContext, DtlsRole, Path};
 use crate::proto::net::{SocketId, Tuple};
 use crate::proto::sctp::{Association, SctpConfig, SctpState, Start};
-use crate::proto::session::{Session, SessionEvent};
+use crate::proto::session::{Progress, Session, SessionEvent};
 use crate::proto::transmit::{MAX_UDP_PAYLOAD, Transmits};
 
 use crate::sfu::address::Listen;
@@ -140,7 +140,6 @@ impl SctpOverUdp {
         if self.session().is_some() != dtls.is_some() {
             return Err(Error::InvalidOptions("dtlsParameters need enableDtls".into()));
         }
-        self.remote = Some(remote);
         match (&mut self.layer, dtls) {
             (Layer::Sealed(session), Some(DtlsParameters { role, fingerprints })) => {
                 session.connect(now, role, fingerprints).map_err(|_| Error::AlreadyConnected)?;
@@ -151,6 +150,7 @@ impl SctpOverUdp {
             }
             _ => self.sctp_mut().into_iter().for_each(|sctp| sctp.set_start(start)),
         }
+        self.remote = Some(remote);
         self.begin(now);
         Ok(())
     }
@@ -205,11 +205,7 @@ impl SctpOverUdp {
                 sctp.connect(now);
                 sctp.handle_packet(now, Bytes::copy_from_slice(datagram))
             }
-            // Until the session is established, the source of a record is not proved.
-            Layer::Sealed(session) => {
-                session.handle_datagram(now, datagram)
-                    || session.dtls().state() == DtlsState::Connecting
-            }
+            Layer::Sealed(session) => session.handle_datagram(now, datagram) != Progress::Nothing,
         };
         if is_of_peer {
             self.answer_from(tuple.local);
