@@ -1,5 +1,6 @@
 import * as datasoup from '..';
 import type { types } from '..';
+import { coreOf } from '../lib/Entity';
 import './helpers/closeWorkers';
 import { closes, EventRecorder } from './helpers/EventRecorder';
 import { titled } from './helpers/arguments';
@@ -363,6 +364,27 @@ describe('router.pipeToRouter()', () => {
       ).rejects.toThrow(TypeError);
     }
   });
+});
+
+test('resolves once the pipeDataConsumer delivers', async () => {
+  const asked: string[] = [];
+  router1.observer.once('newtransport', (transport) => {
+    transport.observer.once('newdataconsumer', (made) => {
+      const { native } = coreOf(made as any) as any;
+      const { start } = native;
+      native.start = (id: number) => {
+        asked.push('start');
+        // The worker is busy.
+        setTimeout(() => {
+          asked.push('started');
+          start.call(native, id);
+          void worker1.dump();
+        }, 50);
+      };
+    });
+  });
+  await router1.pipeToRouter({ dataProducerId: original.id, router: router2 });
+  expect(asked).toEqual(['start', 'started']);
 });
 
 describe('an entity that closes during pipeToRouter()', () => {

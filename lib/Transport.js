@@ -17,7 +17,6 @@ const {
 } = require('./options/data');
 const { checkTraceEventTypes, parseBitrates } = require('./options/transport');
 const validate = require('./options/validate');
-const { tolerate } = require('./tolerate');
 
 /** @import { AppData } from '..' */
 /** @import { Transport as Native } from '../native/binding' */
@@ -36,7 +35,7 @@ let producePiped;
 /**
  * Like `consumeData()`, for the near end of `pipeToRouter()`: nothing is delivered until `start()`.
  *
- * @type {(transport: Transport<any, any, any>, options: import('..').DataConsumerOptions) => Promise<{ dataConsumer: DataConsumer<any>, start: () => void }>}
+ * @type {(transport: Transport<any, any, any>, options: import('..').DataConsumerOptions) => Promise<{ dataConsumer: DataConsumer<any>, start: () => Promise<void> }>}
  */
 let consumePiped;
 
@@ -311,15 +310,13 @@ class Transport extends Entity {
   }
 }
 
-/** @param {DataConsumer<any>} dataConsumer */
+/**
+ * @param {DataConsumer<any>} dataConsumer
+ * @returns {Promise<void>} rejects if it has closed.
+ */
 function start(dataConsumer) {
-  // It may have closed.
-  void tolerate(
-    () =>
-      coreOf(dataConsumer).request('dataConsumer.start', (/** @type {any} */ native, id) =>
-        native.start(id),
-      ),
-    () => {},
+  return coreOf(dataConsumer).request('dataConsumer.start', (/** @type {any} */ native, id) =>
+    native.start(id),
   );
 }
 

@@ -71,13 +71,18 @@ async function pipeDataProducer(options) {
     },
   );
 
-  if (dataProducer.closed || pipeDataConsumer.closed || pipeDataProducer.closed) {
+  const closed = () => dataProducer.closed || pipeDataConsumer.closed || pipeDataProducer.closed;
+
+  if (!closed()) {
+    mirrorClose(pipeDataConsumer, pipeDataProducer);
+    // Until the worker has done this, messages that come are lost. The DataConsumer may close.
+    await start().catch(() => {});
+  }
+  if (closed()) {
     pipeDataConsumer.close();
     pipeDataProducer.close();
     throw new NotFoundError(`DataProducer with id "${dataProducer.id}" closed while being piped`);
   }
-  mirrorClose(pipeDataConsumer, pipeDataProducer);
-  start();
   return { pipeDataConsumer, pipeDataProducer };
 }
 
