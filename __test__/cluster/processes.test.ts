@@ -2,26 +2,27 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import * as path from 'node:path';
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { Redis } from 'ioredis';
-
 import * as datasoup from '../..';
 import type { types } from '../..';
 import { createCluster, type Cluster, type Room } from '../../subpaths/cluster';
-import { natsBus } from '../../subpaths/cluster/nats';
-import { redisBus } from '../../subpaths/cluster/redis';
 import '../helpers/closeWorkers';
+import { CLIENTS } from '../helpers/cluster/clients';
 import { BusServer } from '../helpers/cluster/servers';
 import { Inbox } from '../helpers/Inbox';
 import { nextEvent } from '../helpers/wait';
 
 // Two processes that share a room over a real bus.
 
-const LEASE = 2000;
+// Above the pauses of a busy machine.
+const LEASE = 5000;
 
-describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
+describe.each([
+  ['@nats-io/transport-node', 'nats'],
+  ['ioredis', 'redis'],
+  ['redis', 'redis'],
+] as const)('over %s', (name, kind) => {
   let server: BusServer;
-  let client: NatsConnection | Redis;
+  let client: Awaited<ReturnType<(typeof CLIENTS)[string]>>;
   let cluster: Cluster;
   let worker: types.Worker;
   let room: Room;
@@ -33,7 +34,7 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
   async function startOther(): Promise<void> {
     const file = path.join(__dirname, '../helpers/cluster/hostProcess.js');
     const seen = nextEvent(room, 'dataproducer');
-    other = fork(file, [kind, `${server.port}`, 'other']);
+    other = fork(file, [name, `${server.port}`, 'other', `${LEASE}`]);
     const [{ id }] = await once(other, 'message');
     expect(await seen).toMatchObject([{ id, host: 'other', info: { host: 'other' } }]);
     dataConsumer = await room.consumeData(transport, { dataProducerId: id });
@@ -42,16 +43,9 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
 
   beforeAll(async () => {
     server = await BusServer.start(kind);
-    client =
-      kind === 'nats'
-        ? await connect({ port: server.port, reconnectTimeWait: 50, maxReconnectAttempts: -1 })
-        : new Redis({ port: server.port, retryStrategy: () => 50 });
-    if (client instanceof Redis) {
-      client.on('error', () => {});
-      await client.ping();
-    }
+    client = await CLIENTS[name]!(server.port);
     cluster = await createCluster({
-      bus: client instanceof Redis ? redisBus(client) : natsBus(client),
+      bus: client.bus,
       secret: 'a secret that both processes know, as they should',
       listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
       lease: LEASE,
@@ -65,8 +59,7 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
   afterAll(async () => {
     other?.kill('SIGKILL');
     await cluster?.close();
-    if (client instanceof Redis) client.disconnect();
-    else await client?.close();
+    await client?.end();
     worker?.close();
     await server?.kill();
   });
@@ -87,7 +80,10 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
     await inbox.count(300);
     expect(inbox.texts).toEqual(Array.from({ length: 300 }, (_, number) => `${number + 1}`));
     expect(dataConsumer.closed).toBe(false);
-    expect((await cluster.getStats()).refused).toEqual({});
+    // ioredis publishes again what the server has not answered before it ended.
+    const { replayed, ...refused } = (await cluster.getStats()).refused;
+    expect(refused).toEqual({});
+    if (name !== 'ioredis') expect(replayed).toBeUndefined();
   });
 
   test('a host that leaves has delivered everything', async () => {
@@ -98,8 +94,8 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
     if (other.exitCode === null) await once(other, 'exit');
   });
 
-  // What follows has nothing to do with the kind of the bus, and takes a lease each.
-  if (kind === 'redis') return;
+  // What follows takes a lease each: once per bus is enough.
+  if (name === 'redis') return;
 
   test('a host that is frozen is gone after a lease, and back when it goes on', async () => {
     await startOther();
@@ -126,7 +122,7 @@ describe.each(['nats', 'redis'] as const)('over %s', (kind) => {
     other.kill('SIGKILL');
     expect(await gone).toMatchObject([{ host: 'other' }, 'lease']);
     // A lease and a beat, and a beat for a busy machine.
-    expect(performance.now() - killedAt).toBeLessThan(LEASE * 1.4);
+    expect(performance.now() - killedAt).toBeLessThan(LEASE * 1.3);
     await closed;
     await startOther();
     other.send({ send: 3 });
