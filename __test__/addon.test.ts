@@ -19,7 +19,7 @@ import { ROOT } from './helpers/process';
 
 const { currentPlatform, platforms } =
   require('../lib/platform') as typeof import('../lib/platform');
-const { readElf } = require('../lib/elf') as typeof import('../lib/elf');
+const { readBinary } = require('../lib/binary') as typeof import('../lib/binary');
 const { version } = require('../package.json') as { version: string };
 
 const ADDON = path.join(ROOT, 'native', `datasoup.${currentPlatform}.node`);
@@ -191,14 +191,14 @@ describe('with an unusable addon the error names the file and says that it', () 
       await changed((bytes) => void bytes.writeUInt16LE(other === 'x64' ? 62 : 183, 18)),
     );
     for (const [file, message, remedy] of messages) {
-      const expected = `${file} is for ${other}, but this Node.js is for ${process.arch}. ${remedy}`;
+      const expected = `${file} is for ${other} (ELF), but this Node.js is for ${process.arch} (ELF). ${remedy}`;
       expect(message).toContain(expected);
     }
   });
 
   test('is truncated, wherever it ends', async () => {
     // Only debuggers need the part behind this.
-    const { length } = readElf(ADDON)!;
+    const { length } = readBinary(ADDON)!;
     // Mapping bytes that the file lacks would end the process by SIGBUS.
     for (const end of [length - 1, length >> 1, length >> 3, 4096]) {
       await rm(path.join(base, 'node_modules', '@datasoup'), { recursive: true, force: true });
@@ -209,6 +209,73 @@ describe('with an unusable addon the error names the file and says that it', () 
         expect(message).toContain(`${file} is truncated: it has ${end} of ${length} bytes`);
         expect(message).toContain(remedy);
       }
+    }
+  });
+
+  /** The least of a library of another system: headers, and a part that it maps, which ends at 4096. */
+  const LIBRARIES = {
+    win32: (machine: number): Buffer => {
+      const bytes = Buffer.alloc(4096);
+      bytes.write('MZ');
+      bytes.writeUInt32LE(128, 0x3c);
+      bytes.write('PE\0\0', 128, 'latin1');
+      bytes.writeUInt16LE(machine, 132);
+      bytes.writeUInt16LE(1, 134);
+      bytes.writeUInt32LE(1024, 152 + 16);
+      bytes.writeUInt32LE(3072, 152 + 20);
+      return bytes;
+    },
+    darwin: (cpu: number): Buffer => {
+      const bytes = Buffer.alloc(4096);
+      const LC_SEGMENT_64 = 0x19;
+      [0xfeedfacf, cpu, 0, 6, 1, 72].forEach((it, index) => bytes.writeUInt32LE(it, 4 * index));
+      bytes.writeUInt32LE(LC_SEGMENT_64, 32);
+      bytes.writeUInt32LE(72, 36);
+      bytes.writeBigUInt64LE(3072n, 32 + 40);
+      bytes.writeBigUInt64LE(1024n, 32 + 48);
+      return bytes;
+    },
+  };
+
+  test.each([
+    ['win32', 'PE', '-msvc', 0x8664, 0xaa64],
+    ['darwin', 'Mach-O', '', 0x01000007, 0x0100000c],
+  ] as const)(
+    'is for another processor, or truncated, on %s',
+    async (system, format, abi, x64, arm64) => {
+      const before = `${pretend('platform', system)}; ${pretend('arch', 'x64')}`;
+      const refused = async (bytes: Buffer): Promise<string> => {
+        const file = await addPackage(`${system}-x64${abi}`, bytes);
+        return (await refusal(before)).replace(file, 'FILE');
+      };
+      expect(await refused(LIBRARIES[system](arm64))).toContain(
+        `FILE is for arm64 (${format}), but this Node.js is for x64 (${format}). Remove node_modules`,
+      );
+      const whole = LIBRARIES[system](x64);
+      for (const end of [4095, 3072, 512]) {
+        expect(await refused(whole.subarray(0, end))).toContain(
+          `FILE is truncated: it has ${end} of 4096 bytes. Remove node_modules`,
+        );
+      }
+      // Whole, but nothing that Linux could load.
+      expect(await refused(whole)).toContain(`FILE does not load on ${system}-x64${abi}: `);
+    },
+  );
+
+  test('is for another system', async () => {
+    for (const [format, bytes] of [
+      ['PE', LIBRARIES.win32(0x8664)],
+      ['Mach-O', LIBRARIES.darwin(0x01000007)],
+    ] as const) {
+      await refusals(bytes);
+      for (const [file, message, remedy] of messages) {
+        const here = `${process.arch} (ELF)`;
+        const expected = `${file} is for x64 (${format}), but this Node.js is for ${here}. ${remedy}`;
+        expect(message).toContain(expected);
+      }
+      await rm(path.join(base, 'node_modules', '@datasoup'), { recursive: true });
+      await rm(path.join(folder, 'native'), { recursive: true });
+      await rm(path.join(folder, 'Cargo.toml'));
     }
   });
 

@@ -3,7 +3,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { readElf } = require('./elf');
+const { FORMAT, readBinary } = require('./binary');
 const { addonOf, currentPlatform, platforms } = require('./platform');
 const { version } = require('../package.json');
 
@@ -79,15 +79,17 @@ function flags() {
 
 /** @param {string} file */
 function open(file) {
-  const elf = readElf(file);
+  const binary = readBinary(file);
 
-  if (elf && elf.arch !== process.arch) {
+  if (binary && (binary.arch !== process.arch || binary.format !== FORMAT)) {
     throw new Error(
-      `${file} is for ${elf.arch}, but this Node.js is for ${process.arch}. ${REPLACE}`,
+      `${file} is for ${binary.arch} (${binary.format}), but this Node.js is for ${process.arch} (${FORMAT}). ${REPLACE}`,
     );
   }
-  if (elf && elf.size < elf.length) {
-    throw new Error(`${file} is truncated: it has ${elf.size} of ${elf.length} bytes. ${REPLACE}`);
+  if (binary && binary.size < binary.length) {
+    throw new Error(
+      `${file} is truncated: it has ${binary.size} of ${binary.length} bytes. ${REPLACE}`,
+    );
   }
   try {
     return require(file);

@@ -1,6 +1,6 @@
 'use strict';
 
-const { readElf } = require('./elf');
+const { readBinary } = require('./binary');
 
 // The platforms that have a package with the addon, and the one of this process.
 
@@ -25,7 +25,7 @@ function abi() {
   switch (process.platform) {
     case 'linux':
       // What counts is the libc that this program was linked with, not others on the machine.
-      return readElf(process.execPath)?.interpreter?.includes('ld-musl') ? '-musl' : '-gnu';
+      return readBinary(process.execPath)?.interpreter?.includes('ld-musl') ? '-musl' : '-gnu';
     case 'win32':
       return '-msvc';
     default:
