@@ -18,8 +18,8 @@ const { readOptions, refuse } = require('./options');
 
 const ROOT = path.join(__dirname, '..');
 
-/** A step that takes longer is considered to hang, and has failed. */
-const MINUTES_PER_STEP = 15;
+/** A step that takes longer is considered to hang, and has failed; unless it names another limit. */
+const MINUTES = 15;
 
 /**
  * @typedef {object} Step
@@ -28,6 +28,7 @@ const MINUTES_PER_STEP = 15;
  * @property {'cargo' | 'jest'} [tests] What runs the tests, if the step has some to count.
  * @property {boolean} [fast]
  * @property {boolean} [long] Whether the step is about platforms and tools that most changes do not concern.
+ * @property {number} [minutes] Instead of {@link MINUTES}.
  * @property {boolean} [install] Whether only `.ci/run` runs the step, because a developer has installed these things.
  */
 
@@ -82,24 +83,22 @@ const STEPS = [
     tests: 'jest',
     long: true,
   },
+  { name: 'workflows', command: 'node scripts/workflows.js', long: true },
 ];
 
 /**
  * Runs a command, shows its output, and resolves with that and the exit code.
  * @param {string} command
+ * @param {number} minutes
  * @returns {Promise<{ code: number, output: string }>}
  */
-function run(command) {
+function run(command, minutes) {
   return new Promise((resolve) => {
     // `timeout` ends the children of the shell as well.
-    const child = spawn(
-      'timeout',
-      ['--kill-after=10', `${MINUTES_PER_STEP}m`, 'sh', '-c', command],
-      {
-        cwd: ROOT,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    );
+    const child = spawn('timeout', ['--kill-after=10', `${minutes}m`, 'sh', '-c', command], {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     child.stdout.on('data', (data) => {
       process.stdout.write(data);
@@ -146,13 +145,13 @@ function countJest(file) {
  * @param {Step} step
  * @returns {Promise<{ passed: number, failed: number }>}
  */
-async function perform({ name, command, tests }) {
+async function perform({ name, command, tests, minutes = MINUTES }) {
   console.log(`\n=== ${name}: ${command}`);
   const start = Date.now();
   const folder = mkdtempSync(path.join(tmpdir(), 'check-'));
   const report = path.join(folder, 'report.json');
   const whole = tests === 'jest' ? `${command} --json --outputFile='${report}'` : command;
-  const { code, output } = await run(whole);
+  const { code, output } = await run(whole, minutes);
   const seconds = Math.round((Date.now() - start) / 1000);
   console.log(`=== ${name}: ${code === 0 ? 'ok' : `exit code ${code}`} after ${seconds} s`);
 

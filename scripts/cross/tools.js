@@ -29,6 +29,22 @@ function run(program, args, options) {
   ).toString();
 }
 
+/** How often it is tried to get something from a registry of packages: they have moments in which they fail. */
+const ATTEMPTS = 4;
+
+/** @param {() => void} action It starts from the beginning each time. */
+function retried(action) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return action();
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+      console.error(`cross: attempt ${attempt} of ${ATTEMPTS} failed: ${error}`);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, attempt * 10_000);
+    }
+  }
+}
+
 /**
  * A folder of the cache, which `make` fills the first time. If that fails, there is no folder.
  * @param {string} name
@@ -39,9 +55,11 @@ function cached(name, make) {
   if (!fs.existsSync(folder)) {
     const start = Date.now();
     const unfinished = `${folder}.unfinished`;
-    fs.rmSync(unfinished, { recursive: true, force: true });
-    fs.mkdirSync(unfinished, { recursive: true });
-    make(unfinished);
+    retried(() => {
+      fs.rmSync(unfinished, { recursive: true, force: true });
+      fs.mkdirSync(unfinished, { recursive: true });
+      make(unfinished);
+    });
     fs.renameSync(unfinished, folder);
     console.log(`cross: ${name} installed in ${seconds(start)} s`);
   }
@@ -62,8 +80,10 @@ function install(packages) {
   if (missing.length === 0) return;
   const start = Date.now();
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  run('apt-get', ['update', '-qq'], { env });
-  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env });
+  retried(() => {
+    run('apt-get', ['update', '-qq'], { env });
+    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env });
+  });
   console.log(`cross: ${missing.join(', ')} installed in ${seconds(start)} s`);
 }
 
@@ -191,4 +211,6 @@ function node(version, tag) {
   return python(`node-${version}-${tag}`, wheel);
 }
 
-module.exports = { CACHE, ROOT, cached, debian, install, node, run, rust, seconds, zig, zigbuild };
+module.exports = {
+  ...{ CACHE, ROOT, cached, debian, install, node, python, run, rust, seconds, zig, zigbuild },
+};
