@@ -17,6 +17,7 @@ const path = require('node:path');
 
 const { readOptions, refuse } = require('./options');
 const { inspect } = require('./cross/inspect');
+const { checkMachO } = require('./cross/macho');
 const { PLATFORMS } = require('./cross/platforms');
 const { install } = require('./release/install');
 const { faults, npm, pack } = require('./release/packages');
@@ -42,19 +43,20 @@ async function packAll(addons, placeholders) {
     console.log(`${name.padEnd(28)} ${kilobytes.join(' packed, ')} unpacked, ${what}`);
   }
   const found = packed.flatMap(faults);
-  if (!placeholders) found.push(...packed.flatMap(({ addon }) => faultsOnLinux(addon)));
+  if (!placeholders) found.push(...packed.flatMap(({ addon }) => faultsOfAddon(addon)));
   if (found.length > 0) throw new Error(found.join('\n'));
 }
 
 /**
- * What would keep a binary from running on the oldest supported Linux.
+ * What would keep a binary from running on the oldest supported Linux or macOS.
  * @param {string} [addon]
  */
-function faultsOnLinux(addon) {
+function faultsOfAddon(addon) {
   const platform = PLATFORMS.find(({ name }) => addon?.endsWith(`.${name}.node`));
-  if (!addon || !platform?.name.startsWith('linux')) return [];
+  if (!addon || !platform) return [];
   try {
-    console.log(`${path.basename(addon)} ${inspect(platform, addon)}`);
+    if (platform.name.startsWith('darwin')) checkMachO(addon);
+    else console.log(`${path.basename(addon)} ${inspect(platform, addon)}`);
     return [];
   } catch (error) {
     return [`${addon}: ${/** @type {Error} */ (error).message}`];

@@ -6,6 +6,8 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { ENTRY } = require('./inspect');
+const { OLDEST } = require('./macho');
 const tools = require('./tools');
 
 /** @typedef {import('./platforms').Platform} Platform */
@@ -23,23 +25,45 @@ const QUICK = {
 /** The environment of cargo. @param {Platform} platform @param {boolean} quick */
 function environment({ name, triple, zig, buildStd }, quick) {
   /** @type {NodeJS.ProcessEnv} */
-  const env = { ...(buildStd ? tools.rust() : process.env), ...(quick && QUICK) };
+  const env = {
+    CARGO_NET_RETRY: '10',
+    ...(buildStd ? tools.rust() : process.env),
+    ...(quick && QUICK),
+  };
   if (zig) {
     env.PATH = `${tools.zigbuild()}:${env.PATH}`;
     env.CARGO_ZIGBUILD_ZIG_PATH = tools.zig(zig);
   }
+  /** @type {string[]} */
+  const flags = [];
   // Otherwise the addon would have a libc of its own.
-  if (name.endsWith('-musl')) env.RUSTFLAGS = '-C target-feature=-crt-static';
+  if (name.endsWith('-musl')) flags.push('-Ctarget-feature=-crt-static');
   if (name.startsWith('win32-')) {
     // napi-build needs an import library of Node.js, although nothing is imported from it.
     env.LIBNODE_PATH = libnode(triple);
   }
-  if (name.startsWith('darwin-')) env.RUSTFLAGS = `-L native=${libiconv()}`;
+  if (name.startsWith('darwin-')) {
+    flags.push(`-Lnative=${libiconv()}`);
+    env.MACOSX_DEPLOYMENT_TARGET = OLDEST[name === 'darwin-arm64' ? 'arm64' : 'x64'];
+  }
+  // cargo-zigbuild drops rustc's list of exports. Without one lld exports everything, unless something is marked as
+  // exported, as it is in aws-lc.
+  if (triple.endsWith('-windows-gnullvm')) flags.push(`-Clink-arg=${definitions()}`);
   if (triple === 'x86_64-pc-windows-gnu') {
     tools.install({ 'x86_64-w64-mingw32-gcc': 'gcc-mingw-w64-x86-64-win32', nasm: 'nasm' });
     env.CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER = 'x86_64-w64-mingw32-gcc';
   }
+  // Unlike RUSTFLAGS, it can hold paths with spaces.
+  if (flags.length > 0) env.CARGO_ENCODED_RUSTFLAGS = flags.join('\x1f');
   return env;
+}
+
+/** A file that lists what the addon exports on Windows. */
+function definitions() {
+  const folder = tools.cached('definitions', (into) => {
+    fs.writeFileSync(path.join(into, 'addon.def'), `EXPORTS\n    ${ENTRY}\n`);
+  });
+  return path.join(folder, 'addon.def');
 }
 
 /** A folder with a stub of a macOS library that std links and zig lacks. */

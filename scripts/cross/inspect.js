@@ -3,9 +3,9 @@
 // Checks what a built file must and must not contain. The loaders of the platforms would find a fault too late, on the
 // machines of users.
 
-const { createHash } = require('node:crypto');
-const fs = require('node:fs');
-
+const { readBinary } = require('../../lib/binary');
+const { systemOf } = require('../release/headers');
+const { checkMachO } = require('./macho');
 const { install, run } = require('./tools');
 
 /** @typedef {import('./platforms').Platform} Platform */
@@ -64,53 +64,16 @@ function macho(file) {
   const needed = list.split('\n').map((it) => it.trim());
   const symbols = readobj('--symbols', file).split('Symbol {');
   const defined = symbols.filter((it) => /\bExtern\b/.test(it) && /Section: \w/.test(it));
-  checkSignature(fs.readFileSync(file), readobj('--file-header', file).includes('Arch: aarch64'));
+  // The linker leaves unknown symbols to the program that loads the library. The addon must have none.
+  const missing = run('llvm-nm', ['-m', '--undefined-only', file])
+    .split('\n')
+    .filter((it) => it !== '' && !/ \(from \w+\)$/.test(it));
+  if (missing.length > 0) throw new Error(`it looks up ${missing.join(', ')}`);
   return {
     // The output includes the name of the library itself.
     needed: needed.filter((it) => it !== '' && !it.endsWith('libdatasoup.dylib')),
     exported: defined.map((it) => /Name: _(\w+)/.exec(it)?.[1] ?? ''),
   };
-}
-
-/**
- * Checks the hashes that the kernel of macOS compares with the pages of a library before it runs them. Apple's own
- * processors run nothing without such a signature, and `strip` makes it invalid unless it signs again.
- * @param {Buffer} bytes
- * @param {boolean} isRequired
- */
-function checkSignature(bytes, isRequired) {
-  const LC_CODE_SIGNATURE = 0x1d;
-  const CODE_DIRECTORY = 0xfade0c02;
-  let command = 32;
-  let count = bytes.readUInt32LE(16);
-  for (; count > 0 && bytes.readUInt32LE(command) !== LC_CODE_SIGNATURE; count -= 1) {
-    command += bytes.readUInt32LE(command + 4);
-  }
-  if (count === 0) {
-    if (isRequired) throw new Error('it has no signature');
-    return;
-  }
-
-  const signature = bytes.subarray(bytes.readUInt32LE(command + 8));
-  const blobs = Array.from({ length: signature.readUInt32BE(8) }, (_, index) =>
-    signature.subarray(signature.readUInt32BE(12 + 8 * index + 4)),
-  );
-  const directory = blobs.find((it) => it.readUInt32BE(0) === CODE_DIRECTORY);
-  if (directory === undefined) throw new Error('its signature has no hashes');
-  const [hashes, slots, end] = [16, 28, 32].map((at) => directory.readUInt32BE(at));
-  const [size, type, , page] = directory.subarray(36, 40);
-  if (size !== 32 || type !== 2) throw new Error('its signature is not made with SHA-256');
-  if (end !== signature.byteOffset - bytes.byteOffset) {
-    throw new Error('its signature covers another part of the file');
-  }
-  for (let slot = 0; slot < slots; slot += 1) {
-    const start = slot << page;
-    const content = bytes.subarray(start, Math.min(start + (1 << page), end));
-    const hash = createHash('sha256').update(content).digest();
-    if (!hash.equals(directory.subarray(hashes + slot * size, hashes + (slot + 1) * size))) {
-      throw new Error(`its signature is invalid at byte ${start}`);
-    }
-  }
 }
 
 /**
@@ -121,6 +84,12 @@ function checkSignature(bytes, isRequired) {
 function inspect({ name, glibc, needed }, file) {
   const reader = { linux: elf, win32: pe, darwin: macho }[name.split('-')[0]];
   if (reader === undefined) throw new Error(`no reader for ${name}`);
+  const binary = readBinary(file);
+  if (!name.startsWith(systemOf(file))) throw new Error(`it is for ${systemOf(file)}`);
+  if (!binary || binary.length === 0 || binary.length > binary.size) {
+    throw new Error(`the loader would call it truncated: ${JSON.stringify(binary)}`);
+  }
+  if (name.startsWith('darwin-')) checkMachO(file);
   const found = { versions: /** @type {string[]} */ ([]), ...reader(file) };
 
   const unexpected = found.needed.filter((it) => !needed.includes(it));
@@ -135,4 +104,4 @@ function inspect({ name, glibc, needed }, file) {
   return `needs ${found.needed.join(', ')}; exports ${found.exported.length} symbols`;
 }
 
-module.exports = { inspect };
+module.exports = { ENTRY, inspect };

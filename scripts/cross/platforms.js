@@ -23,6 +23,11 @@ const WINDOWS = [
   'api-ms-win-core-synch-l1-2-0',
   ...['advapi32', 'bcryptprimitives', 'kernel32', 'msvcrt', 'ntdll', 'user32', 'userenv', 'ws2_32'],
 ].map((it) => `${it}.dll`);
+/** The C library of Windows 10 and later, by its parts. */
+const UCRT = [
+  ...['convert', 'environment', 'filesystem', 'heap', 'locale', 'math', 'private', 'runtime'],
+  ...['stdio', 'string', 'time', 'utility'],
+].map((it) => `api-ms-win-crt-${it}-l1-1-0.dll`);
 const MACOS = ['libSystem.B', 'libcharset.1', 'libiconv.2'].map((it) => `/usr/lib/${it}.dylib`);
 
 /** @type {Platform[]} */
@@ -68,8 +73,22 @@ const PLATFORMS = [
     system: 'wine',
   },
   {
+    name: 'win32-arm64-gnullvm',
+    triple: 'aarch64-pc-windows-gnullvm',
+    zig: ZIG,
+    buildStd: true,
+    needed: [...WINDOWS, ...UCRT],
+  },
+  {
     name: 'darwin-arm64',
     triple: 'aarch64-apple-darwin',
+    zig: ZIG_MACOS,
+    buildStd: true,
+    needed: MACOS,
+  },
+  {
+    name: 'darwin-x64',
+    triple: 'x86_64-apple-darwin',
     zig: ZIG_MACOS,
     buildStd: true,
     needed: MACOS,

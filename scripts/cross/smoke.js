@@ -3,13 +3,16 @@
 // node scripts/cross/smoke.js FOLDER
 //
 // Shows that the package in FOLDER works with this Node.js on this machine: crypto, sockets, threads, a panic, the end
-// of the process. It needs only Node.js, so it runs on every platform. Prints a line for each check that passes.
+// of the process, errors of the loader. It needs only Node.js, so it runs on every platform. Prints a line for each check
+// that passes.
 
 const assert = require('node:assert');
 const { createHmac, randomBytes } = require('node:crypto');
 const dgram = require('node:dgram');
 const { once } = require('node:events');
+const fs = require('node:fs');
 const net = require('node:net');
+const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { isMainThread, Worker: Thread, workerData } = require('node:worker_threads');
 
@@ -19,7 +22,7 @@ const PATIENCE_MS = 180_000;
 /** The last two are longer than a packet. */
 const LENGTHS = [...Array(200).fill(1000), 20_000, 100_000];
 
-const FOLDER = path.resolve(isMainThread ? process.argv[2] : workerData);
+const FOLDER = path.resolve(isMainThread ? process.argv[2] : workerData.folder);
 
 /** The latest worker of the addon, which has a method for tests that lib/ does not expose. */
 let latest = /** @type {any} */ (undefined);
@@ -224,7 +227,7 @@ async function panic() {
 /** A thread of Node.js that is terminated, and one that closes its worker. The addon is unloaded at the end of each. */
 async function threads() {
   for (let count = 0; count < 2; count += 1) {
-    const thread = new Thread(__filename, { workerData: FOLDER });
+    const thread = startThread('worker');
     const [message] = await once(thread, 'message');
 
     assert.strictEqual(message, 'hello');
@@ -233,13 +236,107 @@ async function threads() {
   }
 }
 
-async function inThread() {
-  const { parentPort } = require('node:worker_threads');
-  const worker = await load().createWorker();
+/**
+ * The errors of the loader for unusable addons, in folders with spaces and non-ASCII letters. In a thread, so that Windows
+ * unloads the addons and they can be removed.
+ */
+async function loader() {
+  const base = fs.mkdtempSync(path.join(tmpdir(), 'datasoup süß 汤 '));
 
-  await direct(await worker.createRouter());
-  parentPort?.postMessage('hello');
-  setTimeout(() => worker.close(), 500);
+  try {
+    const [code] = await once(startThread('loader', { base }), 'exit');
+
+    assert.strictEqual(code, 0);
+  } finally {
+    fs.rmSync(base, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {keyof typeof TASKS} task
+ * @param {object} [data]
+ */
+function startThread(task, data) {
+  return new Thread(__filename, { workerData: { folder: FOLDER, task, ...data } });
+}
+
+/** What threads do. */
+const TASKS = {
+  async worker() {
+    const { parentPort } = require('node:worker_threads');
+    const worker = await load().createWorker();
+
+    await direct(await worker.createRouter());
+    parentPort?.postMessage('hello');
+    setTimeout(() => worker.close(), 500);
+  },
+
+  loader() {
+    require(path.join(FOLDER, 'lib', 'native.js'));
+    const addon = Object.keys(require.cache).find((it) => it.endsWith('.node')) ?? '';
+    const name = path.basename(addon);
+    const bytes = fs.readFileSync(addon);
+    // Only debuggers need the part behind this.
+    const { length } = require(path.join(FOLDER, 'lib', 'binary.js')).readBinary(addon);
+    const manifest = require(path.join(FOLDER, 'package.json'));
+    const { arch } = process;
+    const other = arch === 'x64' ? 'arm64' : 'x64';
+    const { base } = workerData;
+    let count = 0;
+    /**
+     * @param {RegExp} message
+     * @param {Buffer} [content] Of the addon, if there is one.
+     * @param {string} [version] Of the JavaScript.
+     */
+    const refuses = (message, content, version = manifest.version) => {
+      const folder = path.join(base, `${(count += 1)}`);
+
+      fs.cpSync(path.join(FOLDER, 'lib'), path.join(folder, 'lib'), { recursive: true });
+      fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ ...manifest, version }));
+      if (content) {
+        fs.mkdirSync(path.join(folder, 'native'));
+        fs.writeFileSync(path.join(folder, 'native', name), content);
+      }
+      assert.throws(() => require(path.join(folder, 'lib', 'native.js')), { message });
+    };
+
+    refuses(/^datasoup's binary for this platform is missing: the package @datasoup\//);
+    refuses(
+      RegExp(`is for ${other} \\(\\S+\\), but this Node\\.js is for ${arch} `),
+      forProcessor(bytes, other),
+    );
+    for (const end of [length - 1, 4096]) {
+      refuses(RegExp(`is truncated: it has ${end} of ${length} bytes`), bytes.subarray(0, end));
+    }
+    for (const content of [Buffer.alloc(0), Buffer.from('no library '.repeat(99))]) {
+      refuses(/does not load on /, content);
+    }
+    const escaped = manifest.version.replaceAll('.', '\\.');
+    refuses(RegExp(`^datasoup is 9\\.8\\.7, but .*\\.node is ${escaped}\\. `), bytes, '9.8.7');
+  },
+};
+
+/**
+ * A copy of a library that claims to be for another processor.
+ * @param {Buffer} bytes
+ * @param {string} arch
+ */
+function forProcessor(bytes, arch) {
+  const copy = Buffer.from(bytes);
+  const is = (/** @type {number} */ x64, /** @type {number} */ arm64) =>
+    arch === 'x64' ? x64 : arm64;
+
+  switch (process.platform) {
+    case 'win32':
+      copy.writeUInt16LE(is(0x8664, 0xaa64), copy.readUInt32LE(0x3c) + 4);
+      break;
+    case 'darwin':
+      copy.writeUInt32LE(is(0x01000007, 0x0100000c), 4);
+      break;
+    default:
+      copy.writeUInt16LE(is(62, 183), 18);
+  }
+  return copy;
 }
 
 /** @param {string} name @param {() => Promise<void>} run */
@@ -261,6 +358,7 @@ async function main() {
     process.exit(1);
   }, PATIENCE_MS);
   await check('threads', threads);
+  await check('loader', loader);
   const { createWorker } = load();
   const workers = [await createWorker(), await createWorker()];
   const routers = await Promise.all(workers.map((worker) => worker.createRouter()));
@@ -294,5 +392,5 @@ if (isMainThread) {
   });
 } else {
   // A failure here is an 'error' event of the thread.
-  inThread();
+  TASKS[/** @type {keyof typeof TASKS} */ (workerData.task)]();
 }

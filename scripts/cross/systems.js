@@ -14,7 +14,7 @@ const { CACHE, ROOT } = tools;
 const PATIENCE_MS = 300_000;
 
 /** A folder with a space and non-ASCII letters. */
-const FOLDER = 'dätä soup';
+const FOLDER = 'dätä soup 汤';
 
 /** Node.js 20 where there is one, and a later one. */
 const NODE_20 = '20.18.0';
@@ -81,6 +81,7 @@ function smoke(program, args, env = {}) {
  */
 function inRoot(root, addon, node, env) {
   place(path.join(root, 'smoke'), addon);
+  fs.mkdirSync(path.join(root, 'tmp'), { recursive: true });
   smoke('chroot', [root, node, '/smoke/smoke.js', `/smoke/${FOLDER}`], env);
 }
 
