@@ -80,4 +80,5 @@ function cpuOfTask(task) {
 }
 
 exports.cpuOfProcess = cpuOfProcess;
+exports.cpuOfWorker = cpuOfWorker;
 exports.measure = measure;

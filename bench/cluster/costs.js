@@ -1,7 +1,7 @@
 'use strict';
 
 // What the simulation charges. Control messages: measured at the start, with the real envelope and the real checks. Messages
-// of DataProducers: figures of `npm run bench -- --rows=cluster`. The bus: what a nats-server took on two busy cores.
+// of DataProducers: figures of `npm run bench -- --rows=paced`. The bus: what a nats-server took on two busy cores.
 
 const { performance } = require('node:perf_hooks');
 

@@ -187,16 +187,19 @@ class Runner {
   }
 
   /**
-   * Some hosts die.
+   * Some hosts die, one with a DataProducer among them.
    *
    * @param {number} part
    */
   async kill(part) {
+    const { hosts, random } = this.simulation;
+    const [first, ...others] = random.sample(this.names, this.names.length);
+    const producing = [first, ...others].find((name) => hosts.get(name)?.producers.size) ?? first;
     const count = Math.max(1, Math.round(this.names.length * part));
-    const victims = this.simulation.random.sample(this.names, count);
+    const victims = [...new Set([producing, first, ...others])].slice(0, count);
 
     for (const name of victims) {
-      this.simulation.hosts.get(name)?.kill();
+      hosts.get(name)?.kill();
     }
     return victims;
   }

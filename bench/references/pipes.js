@@ -2,7 +2,7 @@
 
 // PipeTransports that are connected by hand, as applications do without datasoup/cluster.
 
-const { Receiver, stream } = require('../messages');
+const { allReceived, paced, Receiver, sinceStamp, stream } = require('../messages');
 const { installed } = require('./installed');
 
 const MEGABYTE = 1024 * 1024;
@@ -45,15 +45,44 @@ async function overUdp(producer, near, far, more = {}) {
   });
 }
 
+/** @typedef {{ count: number, size: number, perSecond?: number }} DeliverLoad Without `perSecond`, as fast as it goes. */
+
+/**
+ * Sends numbered messages to all receivers.
+ *
+ * @param {{ send(message: Buffer): void }} producer
+ * @param {Receiver[]} receivers
+ * @param {DeliverLoad} load
+ * @returns {Promise<import('../types').Outcome>}
+ */
+async function deliver(producer, receivers, { count, size, perSecond }) {
+  const send = (/** @type {Buffer} */ message) => producer.send(message);
+
+  if (perSecond === undefined) {
+    return stream({ send, receivers, count, size });
+  }
+
+  /** @type {number[]} */
+  const latencies = [];
+
+  receivers.forEach((receiver) => receiver.reset((message) => latencies.push(sinceStamp(message))));
+
+  const received = allReceived(receivers, count);
+
+  await paced({ send, count, size, perSecond });
+  return { ...(await received), latencies };
+}
+
 /**
  * A direct DataProducer, piped without encryption to DataConsumers behind so many other workers: of mediasoup if it is
  * installed, of the module under test otherwise.
  *
  * @param {any} api - the module under test.
- * @param {{ hosts: number, count: number, size: number }} load
+ * @param {number} hosts
+ * @param {DeliverLoad} load
  * @returns {Promise<import('../types').Reference>}
  */
-async function pipesByHand(api, { hosts, count, size }) {
+async function pipesByHand(api, hosts, load) {
   const mediasoup = installed('mediasoup');
   const { createWorker } = mediasoup ?? api;
   const near = await createWorker();
@@ -75,18 +104,13 @@ async function pipesByHand(api, { hosts, count, size }) {
   return {
     name: mediasoup ? 'mediasoup, pipes by hand' : 'pipes by hand, no DTLS',
     workers,
-    run: () =>
-      stream({
-        send: (/** @type {Buffer} */ message) => producer.send(message),
-        receivers,
-        count,
-        size,
-      }),
+    run: () => deliver(producer, receivers, load),
     close: () => workers.forEach((worker) => worker.close()),
   };
 }
 
 exports.LISTEN = LISTEN;
 exports.SCTP = SCTP;
+exports.deliver = deliver;
 exports.overUdp = overUdp;
 exports.pipesByHand = pipesByHand;

@@ -6,8 +6,9 @@
 //   socket.io   Socket.IO with its Redis adapter
 //   nats        each server subscribes to a subject of NATS, and sends what comes to each of its sockets (ws)
 
+const { BusServer } = require('../../__test__/helpers/cluster/servers');
+const { cpuOfProcess } = require('../measure');
 const { Host } = require('../processes/host');
-const { BusServer } = require('../processes/busServer');
 const { sum } = require('../statistics');
 const { find } = require('./installed');
 
@@ -29,6 +30,10 @@ const hasSocketIo = () => SOCKET_IO.every((name) => find(name) !== undefined);
  */
 async function sockets({ kind, hosts, clients, load }) {
   const bus = await BusServer.start(kind === 'nats' ? 'nats' : 'redis');
+
+  // It ends at once.
+  process.once('exit', () => void bus.kill());
+
   const servers = Array.from({ length: hosts }, () => Host.ofNode(SERVER));
   const fleets = servers.map(() => Host.ofNode(CLIENTS));
 
@@ -38,7 +43,7 @@ async function sockets({ kind, hosts, clients, load }) {
     await fleets[index].call('connect', kind, port, clients);
   }
 
-  const cpu = () => bus.cpuMicros + sum(servers.map((server) => server.cpuMicros));
+  const cpu = () => cpuOfProcess(bus.pid) + sum(servers.map((server) => server.cpuMicros));
 
   return {
     name: kind === 'nats' ? 'NATS and ws' : 'Socket.IO, Redis adapter',
@@ -63,7 +68,7 @@ async function sockets({ kind, hosts, clients, load }) {
     },
     async close() {
       await Promise.all([...fleets, ...servers].map((each) => each.end()));
-      await bus.end();
+      await bus.kill();
     },
   };
 }

@@ -92,16 +92,10 @@ const COLUMNS = [
 
 /** @param {any[]} results */
 function table(results) {
-  const notes = results.flatMap(({ row, figures, rateRatio, error, workerCpu, reference }) => [
+  const notes = results.flatMap(({ row, figures, rateRatio, error }) => [
     ...(figures ? [`${row.title}: ${Object.entries(figures).map(figure).join(', ')}`] : []),
     ...(row.group?.name === 'scale'
       ? [`${row.title}: ${number(rateRatio)} times the rate of the reference`]
-      : []),
-    ...(row.group?.name === 'cluster' && !error
-      ? [
-          `${row.title}: ${number(workerCpu)} CPU µs each in gateways` +
-            (reference.workerCpu > 0 ? `, ${number(reference.workerCpu)} in the reference's` : ''),
-        ]
       : []),
     ...(error ? [`${row.title}: ${error}`] : []),
   ]);
@@ -112,6 +106,8 @@ function table(results) {
 /** Names of further figures. */
 const FIGURES = new Map([
   ['clientCpu', 'CPU µs each in the clients'],
+  ['copy', 'CPU µs each in the gateway that sends'],
+  ['taken', 'CPU µs each in those that receive'],
   ['idleCpu', 'CPU ms per second while idle'],
   ['maximum', 'per second at most'],
   ['memory', 'KiB per client'],

@@ -6,8 +6,9 @@ const path = require('node:path');
 
 const { connectClients } = require('../clients/connect');
 const { IMPL } = require('../implementation');
-const { Receiver, paced, stream } = require('../messages');
-const { LISTEN, pipesByHand } = require('../references/pipes');
+const { cpuOfWorker } = require('../measure');
+const { Receiver, paced } = require('../messages');
+const { deliver, LISTEN, pipesByHand } = require('../references/pipes');
 const { hasSocketIo, sockets } = require('../references/sockets');
 const { sum } = require('../statistics');
 
@@ -18,12 +19,14 @@ const SIZES = [
   { size: 100, sizeName: '100 B' },
   { size: 1_024, sizeName: '1 KB' },
 ];
-/** How many other hosts, and how many messages for each. */
-const HOSTS = new Map([
-  [1, 100_000],
-  [10, 10_000],
-  [50, 2_000],
-]);
+/** How many other hosts, and how many messages for each: as fast as it goes, and at a pace. */
+const LOADS = [
+  { hosts: 1, count: 100_000 },
+  { hosts: 10, count: 10_000 },
+  { hosts: 50, count: 2_000 },
+  { hosts: 10, count: 200, perSecond: 50 },
+  { hosts: 50, count: 200, perSecond: 50 },
+];
 
 /** Hosts with clients, clients of each, and messages per second. */
 const FLEET = { hosts: 3, clients: 100, perSecond: 50 };
@@ -95,15 +98,17 @@ async function announce([first, ...others]) {
 }
 
 /**
- * @param {{ hosts: number, count: number, size: number, sizeName: string }} options
+ * @param {{ hosts: number, count: number, perSecond?: number, size: number, sizeName: string }} options
  * @returns {import('../types').Row}
  */
-function toHosts({ hosts: others, count, size, sizeName }) {
+function toHosts({ hosts: others, count, perSecond, size, sizeName }) {
+  const pace = perSecond === undefined ? '' : `, ${perSecond}/s`;
+
   return {
-    name: `cluster-${others}-${sizeName.replace(' ', '')}`,
-    title: `direct → cluster → ${others} direct, ${sizeName}`,
+    name: `cluster-${others}-${sizeName.replace(' ', '')}${perSecond === undefined ? '' : '-paced'}`,
+    title: `direct → cluster → ${others} direct, ${sizeName}${pace}`,
     unit: 'message',
-    mark: { ratio: 1.6 },
+    mark: { ratio: 1.6, ...(perSecond === undefined ? {} : { p50: 1_000 }) },
     group: { name: 'cluster' },
     async prepare({ api, scale, fleet }) {
       const hosts = await startHosts(api, 1 + fleet(others));
@@ -118,21 +123,35 @@ function toHosts({ hosts: others, count, size, sizeName }) {
         receivers.push(Receiver.of(consumer));
       }
 
-      const load = { count: scale(count), size };
+      const load = { count: scale(count), size, perSecond };
+      const [{ gateway: first }, ...rest] = hosts;
 
       return {
-        workers: hosts.map(({ gateway }) => gateway),
-        run: () =>
-          stream({
-            send: (/** @type {Buffer} */ message) => producer.send(message),
-            receivers,
-            ...load,
-          }),
-        reference: await pipesByHand(api, { hosts: fleet(others), ...load }),
+        run: () => withGatewayCpu(first, rest, () => deliver(producer, receivers, load)),
+        reference: await pipesByHand(api, fleet(others), load),
         close: () => closeHosts(hosts),
       };
     },
   };
+}
+
+/**
+ * Runs a load and adds the CPU time of the gateways: of the origin's per copy, and of the others' per message.
+ *
+ * @param {any} first
+ * @param {BenchHost[]} others
+ * @param {() => Promise<import('../types').Outcome>} load
+ */
+async function withGatewayCpu(first, others, load) {
+  const cpu = () => [
+    cpuOfWorker(first).micros,
+    sum(others.map(({ gateway }) => cpuOfWorker(gateway).micros)),
+  ];
+  const before = cpu();
+  const outcome = await load();
+  const [copy, taken] = cpu().map((micros, index) => (micros - before[index]) / outcome.items);
+
+  return { ...outcome, figures: { copy, taken } };
 }
 
 /**
@@ -174,7 +193,6 @@ function toClients(kind, size, sizeName) {
       const load = { count: scale(perSecond * SECONDS), size, perSecond };
 
       return {
-        workers: hosts.map(({ gateway }) => gateway),
         async run() {
           await Promise.all(fleets.map((one) => one.ready({ latencies: true })));
 
@@ -208,9 +226,7 @@ async function all(latencies) {
 }
 
 module.exports = [
-  ...[...HOSTS].flatMap(([hosts, count]) =>
-    SIZES.map((size) => toHosts({ hosts, count, ...size })),
-  ),
+  ...LOADS.flatMap((load) => SIZES.map((size) => toHosts({ ...load, ...size }))),
   ...SIZES.flatMap(({ size, sizeName }) =>
     [
       ...(hasSocketIo() ? [/** @type {const} */ ('socket.io')] : []),

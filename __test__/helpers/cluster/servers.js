@@ -31,6 +31,10 @@ class BusServer {
     return this.place.port;
   }
 
+  get pid() {
+    return this.#process?.pid ?? 0;
+  }
+
   /**
    * @param {'nats' | 'redis'} kind
    * @param {string[]} [options]
