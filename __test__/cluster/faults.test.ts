@@ -1,4 +1,6 @@
 import { Envelope, epochOf } from '../../lib/cluster/envelope';
+import { Peer, Peers } from '../../lib/cluster/Peers';
+import type { Entry } from '../../lib/cluster/types';
 import { type Process, World } from '../helpers/cluster/World';
 
 // The faults that a cluster survives, one by one, in virtual time.
@@ -359,6 +361,72 @@ test('a host that hears few of its own beats says its state once a beat at most'
   }
   expect(world.published(since, 'a').messages).toBeGreaterThan(10);
   expect(world.published(since, 'a').messages).toBeLessThan(25);
+});
+
+test('names that were recorded keep no new host out', async () => {
+  const peers = new Peers(new Peer('self', 'e'), {
+    up: () => {},
+    gone: () => {},
+    forgotten: () => {},
+    fenced: () => {},
+    busDown: () => {},
+    busUp: () => {},
+    missed: () => {},
+    missedFrom: () => {},
+  });
+  const hear = (host: string): Peer =>
+    peers.accept('room', 'p.room.r', { host, epoch: 'e', counter: 1 });
+  for (let count = 1; count < 9999; count += 1) hear(`host${count}`);
+  const honest = hear('honest');
+  peers.confirm(honest, 1);
+  expect(() => hear('new')).toThrow('toomany');
+  for (let ticks = 0; ticks < 3; ticks += 1) peers.tick(() => Infinity);
+  expect(hear('new').host).toBe('new');
+  expect(peers.get('honest')).toBe(honest);
+});
+
+test('a list of more DataProducers than a host may have is not taken', async () => {
+  const { publish } = c.bus;
+  const entries = (count: number): Entry[] =>
+    Array.from({ length: count }, () => ({
+      ...{ label: '', protocol: '', info: '', ordered: true },
+      id: world.random.uuid(),
+    }));
+  let surplus = 2;
+  c.bus.publish = (subject, data) => {
+    const message = JSON.parse(Buffer.from(data).toString().split('\n')[1]!);
+    if (!message.list) {
+      publish(subject, data);
+      return;
+    }
+    for (const [part, count] of [5000, 4999 + surplus].entries()) {
+      const list = JSON.stringify({ ...message, part, parts: 2, list: entries(count) });
+      publish(subject, c.sealer.seal(subject, Buffer.from(list)));
+    }
+  };
+  const late = world.start('late');
+  late.join(ROOM);
+  await world.run(1500);
+  const seen = (): number =>
+    [...late.seen.get(ROOM)!].filter((each) => each.startsWith('c')).length;
+  expect(seen()).toBe(0);
+  surplus = 0;
+  await world.run(2000);
+  expect(seen()).toBe(9999);
+});
+
+test('a bus that throws is a bus that loses, and is counted', async () => {
+  const { publish } = a.bus;
+  a.bus.publish = () => {
+    throw new Error('too long');
+  };
+  a.announce(ROOM);
+  await world.run(2 * BEAT);
+  expect(a.host.stats().unsent).toBe(3);
+  expect(a.host.stats().control.sent['diff']).toBe(1);
+  a.bus.publish = publish;
+  await world.run(BEAT + 50);
+  world.checkViews();
 });
 
 test('recordings of a dead host do not bring it back, nor do those of a living one change anything', async () => {

@@ -13,7 +13,8 @@ import { nextEvent } from '../helpers/wait';
 
 // Two processes that share a room over a real bus.
 
-// Above the pauses of a busy machine.
+// Above the pauses of a busy machine. The tests wait for it up to twice.
+jest.setTimeout(60_000);
 const LEASE = 5000;
 
 describe.each([
