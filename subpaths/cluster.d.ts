@@ -107,7 +107,8 @@ export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, Asy
   /** The hosts that share a room with this one. */
   readonly hosts: ReadonlyMap<string, HostInfo>;
   /**
-   * Joins a room with a Router. Join with one Router per Worker to use several cores.
+   * Joins a room with a Router. With a Router of another Worker, a second call gives another Room of the same room, so that
+   * it uses several cores: DataProducers are announced in the Room of their own Router.
    *
    * @throws TypeError: invalid arguments. Error: the Router is in the room, or the Cluster is closed. The reason of
    * `signal`; while the bus is down, the call waits.
