@@ -31,7 +31,7 @@ const OBEDIENT: Record<string, string> = {
   'src/runtime/usage.rs': '#![allow(unsafe_code)]\n',
   'src/sfu/mod.rs':
     '//! See `mod.rs`.\nuse crate::proto::Message;\nimpl Sfu { fn route(&self) {} }\n',
-  // A facade that exports what its children share is no circle of modules.
+  // A facade that exports what its children share is not a circle of modules.
   'src/proto/mod.rs': 'mod message; mod stun; pub use self::message::Message;\n',
   'src/proto/message.rs': 'pub struct Message;\n',
   'src/proto/stun.rs':

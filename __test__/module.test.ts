@@ -183,8 +183,8 @@ describe('createWorker(settings)', () => {
   test.each([
     ['a certificate that cannot be read', 'missing.pem', 'ec-key.pem'],
     ['a key that cannot be read', 'ec-cert.pem', 'missing.pem'],
-    ['a file that is no certificate', 'README.md', 'ec-key.pem'],
-    ['a file that is no key', 'ec-cert.pem', 'README.md'],
+    ['a file that is not a certificate', 'README.md', 'ec-key.pem'],
+    ['a file that is not a key', 'ec-cert.pem', 'README.md'],
     ['certificate and key swapped', 'ec-key.pem', 'ec-cert.pem'],
     ['a key that does not belong to the certificate', 'ec-cert.pem', 'other-ec-key.pem'],
   ])('rejects %s with a TypeError', async (_title, certificate, key) => {

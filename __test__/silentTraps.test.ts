@@ -33,7 +33,7 @@ describe('a call without await', () => {
     ['while its DataConsumer is paused', 'await dataConsumer.pause()'],
     ['while its queue is full', "await dataConsumer.send('more than ten bytes')"],
   ])(
-    'dataConsumer.send() %s is no unhandled rejection, and with await rejects',
+    'dataConsumer.send() %s causes no unhandled rejection, and with await rejects',
     async (_title, before) => {
       const { stdout, stderr, code } = await runNode(`${PRELUDE}
       made.then(async ({ worker, transport, dataProducer, dataConsumer }) => {
@@ -46,7 +46,7 @@ describe('a call without await', () => {
     },
   );
 
-  test('any of them after the transport closed is no unhandled rejection, and with await rejects', async () => {
+  test('any of them after the transport closed causes no unhandled rejection, and with await rejects', async () => {
     const { stdout, stderr, code } = await runNode(`${PRELUDE}
       made.then(async ({ worker, transport, directTransport, dataProducer, dataConsumer }) => {
         const calls = [

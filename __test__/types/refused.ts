@@ -58,7 +58,7 @@ export function listening(): void {
   router.createWebRtcTransport({ listenIps: ['127.0.0.1'], listenInfos: [listenInfo] });
   // @ts-expect-error port belongs to listenIps
   router.createWebRtcTransport({ listenInfos: [listenInfo], port: 4443 });
-  // @ts-expect-error a transport is no WebRtcServer
+  // @ts-expect-error a transport is not a WebRtcServer
   router.createWebRtcTransport({ webRtcServer: webRtcTransport });
   // @ts-expect-error nothing to listen on
   router.createPlainTransport({ comedia: true });
@@ -112,9 +112,9 @@ export function data(): void {
   transport.consumeData({ dataProducerId, subchannels: ['1'] });
   // @ts-expect-error send() needs a message
   dataProducer.send();
-  // @ts-expect-error a message is no plain object
+  // @ts-expect-error a message is not a plain object
   dataProducer.send({ hello: 'world' });
-  // @ts-expect-error a message is no array
+  // @ts-expect-error a message is not an array
   dataProducer.send([1]);
   // @ts-expect-error the ppid is a number
   dataProducer.send('text', '51');

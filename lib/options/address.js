@@ -13,7 +13,7 @@ const validate = require('./validate');
  */
 const MAX_HOST_ADDRESSES = 16;
 const MAX_NAME_LENGTH = 253;
-/** RFC 1123 §2.1. The last label is not numeric, so that a mistyped IPv4 address is no name; a final dot is allowed. */
+/** RFC 1123 §2.1. The last label is not numeric, so a mistyped IPv4 address is not a name. A final dot is allowed. */
 const HOST_NAME =
   /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)*(?!\d+\.?$)[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.?$/i;
 

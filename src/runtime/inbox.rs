@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Any thread may post. One thread, the driver, takes; it is woken only by the first post after a
-//! take. A post after the end is dropped. The request to end is no job: it overtakes all of them.
+//! take. A post after the end is dropped. The request to end is not a job: it overtakes all of them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -93,7 +93,7 @@ mod tests {
         let died = catch(|| panic!("on {}", "purpose"));
         let message = died.expect_err("a panic").message;
         assert!(message.starts_with("on purpose (") && message.contains("panics.rs:"), "{message}");
-        assert!(matches!(WATCH.take(), Watch::NotAWorker), "this thread is no worker any more");
+        assert!(matches!(WATCH.take(), Watch::NotAWorker), "this thread is no longer a worker");
         assert!(catch(|| ()).is_ok());
     }
 }

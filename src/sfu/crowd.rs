@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::proto::net::SocketId;
 
-/// In each period the peers that send much are counted anew. Their room grows by a quarter, or halves if the socket was
+/// In each period the peers that send much are counted again. Their room grows by a quarter, or halves if the socket was
 /// crowded again.
 const PERIOD: Duration = Duration::from_millis(100);
 

@@ -95,7 +95,7 @@ pub enum Error {
     Listen { ip: IpAddr, error: String },
     #[error("cannot start the worker: {0}")]
     Start(String),
-    /// An answer that is no JSON: an error in Rust.
+    /// An answer that is not JSON: an error in Rust.
     #[error("invalid answer: {0}")]
     InvalidAnswer(String),
 }

@@ -97,7 +97,7 @@ fn stream_ids_wrap_and_run_out() {
         assert_eq!(stream, expected);
         held.push(consumer);
     }
-    assert!(room.consume_on(65_535).is_err(), "65,535 is no id of a data channel");
+    assert!(room.consume_on(65_535).is_err(), "65,535 is not an id of a data channel");
     let key = DataConsumerKey(room.lab.host().key());
     let data_producer_id = room.lab.host().producer_id(room.producer);
     let options = options::consumer_of(data_producer_id);

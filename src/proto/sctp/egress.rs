@@ -198,7 +198,7 @@ impl Egress<'_> {
     }
 }
 
-/// What becomes of an outgoing chunk.
+/// What happens to an outgoing chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Send,

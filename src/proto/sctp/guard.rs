@@ -118,7 +118,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// `window`: the receive window in bytes. `client`: the peer is no router, so the bounds are
+    /// `window`: the receive window in bytes. `client`: the peer is not a router, so the bounds are
     /// what a client needs.
     pub(super) fn new(max_packet: usize, window: usize, client: bool) -> Self {
         let held = if client { MAX_CLIENT_HELD } else { MAX_ROUTER_HELD };

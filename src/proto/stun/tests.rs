@@ -140,7 +140,7 @@ fn anything_but_a_well_formed_binding_request_is_dropped() {
         d.extend_from_slice(&[0; 2]);
         d[3] += 2;
     });
-    assert!(Binding::read(&odd).is_none(), "a length that is no multiple of 4");
+    assert!(Binding::read(&odd).is_none(), "a length that is not a multiple of 4");
 }
 
 #[test]

@@ -175,7 +175,7 @@ pub(in crate::sfu) enum DropReason {
     Full,
     /// The message exceeds the transport's `maxSendMessageSize`.
     TooLarge,
-    /// There is no association, or it does not know the stream any more.
+    /// There is no association, or the association no longer has the stream.
     Unsendable,
 }
 
