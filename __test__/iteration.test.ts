@@ -58,6 +58,13 @@ async function take(
   return texts;
 }
 
+/** For scripts: a direct DataProducer and its DataConsumer. */
+const MAKE_PAIR = `
+  const worker = await datasoup.createWorker();
+  const transport = await (await worker.createRouter()).createDirectTransport();
+  const dataProducer = await transport.produceData();
+  const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });`;
+
 const CLOSES: [string, () => void][] = [
   ['dataProducer.close()', () => dataProducer.close()],
   ['dataConsumer.close()', () => dataConsumer.close()],
@@ -316,10 +323,7 @@ describe('for await (… of dataConsumer)', () => {
   test('iterators and streams that have ended leave nothing behind', async () => {
     const ended = await runNode(
       `(async () => {
-        const worker = await datasoup.createWorker();
-        const transport = await (await worker.createRouter()).createDirectTransport();
-        const dataProducer = await transport.produceData();
-        const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+        ${MAKE_PAIR}
         const used = async () => {
           for (let round = 0; round < 5; round++) { gc(); await new Promise((resolve) => setTimeout(resolve, 20)); }
           const { heapUsed, arrayBuffers } = process.memoryUsage();
@@ -418,10 +422,7 @@ describe('for await (… of dataConsumer)', () => {
   test('an iterator that the application has dropped ends when it is garbage-collected', async () => {
     const ended = await runNode(
       `(async () => {
-        const worker = await datasoup.createWorker();
-        const transport = await (await worker.createRouter()).createDirectTransport();
-        const dataProducer = await transport.produceData();
-        const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+        ${MAKE_PAIR}
         await (async () => {
           const next = dataConsumer[Symbol.asyncIterator]().next();
           for (let index = 0; index < 100; index++) dataProducer.send('x');

@@ -33,6 +33,16 @@ function send(dataProducer: types.DataProducer, count: number): void {
   }
 }
 
+/** Sends 100 messages to a DataProducer with a limit, and returns the events of both ends other than 'message'. */
+async function flooded(limit: types.LimitOptions) {
+  const objects = await pair(limit);
+  const { dataProducer, dataConsumer } = objects;
+  const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
+  send(dataProducer, 100);
+  await router.dump();
+  return { ...objects, events: recorder.take().filter((line) => !line.includes(' message(')) };
+}
+
 describe('produceData({ limit })', () => {
   test("action 'drop' drops and counts what exceeds it, and emits 'limit'", async () => {
     const { dataProducer, inbox } = await pair({ messagesPerSecond: 10, burst: 2 });
@@ -54,12 +64,9 @@ describe('produceData({ limit })', () => {
   });
 
   test("action 'pause' pauses the DataProducer until resume()", async () => {
-    const limit: types.LimitOptions = { bytesPerSecond: 10, action: 'pause' };
-    const { dataProducer, dataConsumer, inbox } = await pair(limit);
-    const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
-    send(dataProducer, 100);
-    await router.dump();
-    expect(recorder.take().filter((line) => !line.includes(' message('))).toEqual([
+    const limit = { bytesPerSecond: 10, action: 'pause' } as const;
+    const { dataProducer, inbox, events } = await flooded(limit);
+    expect(events).toEqual([
       'dataProducer limit({"bytes":1,"messages":1})',
       'dataProducer pause',
       'dataProducer.observer pause',
@@ -77,12 +84,9 @@ describe('produceData({ limit })', () => {
   });
 
   test("action 'close' closes the DataProducer", async () => {
-    const limit: types.LimitOptions = { messagesPerSecond: 10, action: 'close' };
-    const { dataProducer, dataConsumer, inbox } = await pair(limit);
-    const recorder = new EventRecorder().watch({ dataProducer, dataConsumer });
-    send(dataProducer, 100);
-    await router.dump();
-    expect(recorder.take().filter((line) => !line.includes(' message('))).toEqual([
+    const limit = { messagesPerSecond: 10, action: 'close' } as const;
+    const { dataProducer, inbox, events } = await flooded(limit);
+    expect(events).toEqual([
       'dataProducer limit({"bytes":1,"messages":1})',
       ...closes('dataProducer'),
       'dataConsumer dataproducerclose',

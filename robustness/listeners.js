@@ -11,6 +11,7 @@
 const { EventEmitter } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 
+const names = require('../__test__/helpers/eventNames');
 const { IMPL } = require('../bench/implementation');
 const { Random } = require('./random');
 const { runSeeds } = require('./seeds');
@@ -25,33 +26,7 @@ const PATIENCE_MS = 20_000;
 /** How many acts hostile listeners may perform in one program, as an act may cause further ones. */
 const MAX_ACTS = 200;
 
-const EVENTS = [
-  'bufferedamountlow',
-  'close',
-  'dataproducerclose',
-  'dataproducerpause',
-  'dataproducerresume',
-  'drain',
-  'icestatechange',
-  'listenererror',
-  'listenserverclose',
-  'message',
-  'newdataconsumer',
-  'newdataproducer',
-  'newrouter',
-  'newtransport',
-  'overflow',
-  'pause',
-  'resume',
-  'routerclose',
-  'sctpsendbufferfull',
-  'sctpstatechange',
-  'transportclose',
-  'tuple',
-  'webrtctransporthandled',
-  'webrtctransportunhandled',
-  'workerclose',
-];
+const EVENTS = [...new Set([...names.EVENTS, ...names.OBSERVER_EVENTS, 'demand'])];
 
 const OVERRIDDEN = [
   'id',

@@ -1,60 +1,6 @@
 import type { types } from '../..';
+import { EVENTS, OBSERVER_EVENTS } from './eventNames';
 import type { Emitter } from './wait';
-
-/** Every event of the contract that an application can listen to. */
-const EVENTS = [
-  'bufferedamountlow',
-  'close',
-  'datachannel',
-  'dataproducerclose',
-  'dataproducerpause',
-  'dataproducerresume',
-  'died',
-  'drain',
-  'dtlsstatechange',
-  'iceselectedtuplechange',
-  'icestatechange',
-  'limit',
-  'listenererror',
-  'listenserverclose',
-  'message',
-  'overflow',
-  'pause',
-  'resume',
-  'routerclose',
-  'sctpsendbufferfull',
-  'sctpstatechange',
-  'stalled',
-  'streamclose',
-  'subprocessclose',
-  'trace',
-  'transportclose',
-  'tuple',
-  'unstalled',
-  'workerclose',
-] as const;
-
-/** Every event of the contract that the observers emit. */
-const OBSERVER_EVENTS = [
-  'close',
-  'datachannel',
-  'dtlsstatechange',
-  'iceselectedtuplechange',
-  'icestatechange',
-  'newdataconsumer',
-  'newdataproducer',
-  'newrouter',
-  'newtransport',
-  'newwebrtcserver',
-  'newworker',
-  'pause',
-  'resume',
-  'sctpstatechange',
-  'trace',
-  'tuple',
-  'webrtctransporthandled',
-  'webrtctransportunhandled',
-] as const;
 
 type Watched = Emitter & { observer?: Emitter };
 

@@ -3,16 +3,15 @@
 // One host: the server of the demo, with rooms that it shares with the other hosts. server.js starts three of them; on
 // machines of their own they would get their environment from what deploys them.
 
-const { once } = require('node:events');
-const http = require('node:http');
 const { WebSocketServer } = require('ws');
 
 const datasoup = require('../..');
 const { createCluster } = require('../../subpaths/cluster');
-const { addressesFor, readConfig, urlsFor } = require('../demo/server/config');
-const { buildPage, servePage } = require('../demo/server/page');
+const { readConfig, urlsFor } = require('../demo/server/config');
+const { buildPage } = require('../demo/server/page');
 const { Rooms } = require('../demo/server/rooms');
 const { handleSocket, MAX_MESSAGE_BYTES } = require('../demo/server/signalling');
+const { createWebRtcServer, startHttp } = require('../demo/server/start');
 const { connectBus } = require('./bus');
 const { ClusterRoom } = require('./room');
 
@@ -29,17 +28,8 @@ async function main() {
   });
   const [page, worker] = await Promise.all([buildPage(), datasoup.createWorker()]);
 
-  const server = http.createServer((request, response) => servePage(page, request, response));
-  server.listen(config.port, config.host);
-  await once(server, 'listening');
-
-  const webRtcServer = await worker.createWebRtcServer({
-    listenInfos: addressesFor(config).map((address) => ({
-      protocol: 'udp',
-      ...address,
-      ...(config.rtcPort > 0 && { port: config.rtcPort }),
-    })),
-  });
+  const server = await startHttp(config, page);
+  const webRtcServer = await createWebRtcServer(config, worker);
   const rooms = new Rooms({
     worker,
     webRtcServer,

@@ -7,15 +7,14 @@
 //   page ══ DataChannel ═▶ WebRtcTransport ══▶ Router ══▶ WebRtcTransport ══▶ the other pages
 //                                                 ╚═════▶ DirectTransport ══▶ bot.js
 
-const { once } = require('node:events');
-const http = require('node:http');
 const { WebSocketServer } = require('ws');
 
 const datasoup = require('../..');
-const { addressesFor, readConfig, urlsFor } = require('./server/config');
-const { buildPage, servePage } = require('./server/page');
+const { readConfig, urlsFor } = require('./server/config');
+const { buildPage } = require('./server/page');
 const { Rooms } = require('./server/rooms');
 const { handleSocket, MAX_MESSAGE_BYTES } = require('./server/signalling');
+const { createWebRtcServer, startHttp } = require('./server/start');
 
 async function main() {
   const config = readConfig(process.env);
@@ -26,19 +25,8 @@ async function main() {
     process.exit(1);
   });
 
-  const server = http.createServer((request, response) => servePage(page, request, response));
-  server.listen(config.port, config.host);
-  await once(server, 'listening');
-
-  const webRtcServer = await worker.createWebRtcServer({
-    listenInfos: addressesFor(config).map((address) => ({
-      protocol: 'udp',
-      ...address,
-      // The same number as HTTP, so that there is one port to remember. With 0 the worker picks one.
-      ...(config.rtcPort > 0 && { port: config.rtcPort }),
-    })),
-  });
-
+  const server = await startHttp(config, page);
+  const webRtcServer = await createWebRtcServer(config, worker);
   const rooms = new Rooms({ worker, webRtcServer });
   const sockets = new WebSocketServer({ server, maxPayload: MAX_MESSAGE_BYTES });
   sockets.on('connection', (socket) => handleSocket(socket, rooms));

@@ -32,6 +32,13 @@ fn received(lab: &mut Lab, client: usize) -> Vec<u8> {
     lab.clients[client].messages().iter().map(|(_, it)| it.payload[0]).collect()
 }
 
+/// Which of the messages 0 to 7 a policy keeps in a full queue.
+const KEPT_OF_8: [(Overflow, &[u8]); 3] = [
+    (Overflow::DropNewest, &[0, 1, 2]),
+    (Overflow::DropOldest, &[5, 6, 7]),
+    (Overflow::KeepLatest, &[7]),
+];
+
 /// A connected client that reads nothing, with a DataConsumer. Other messages already fill the association.
 fn stuck(
     lab: &mut Lab,
@@ -61,11 +68,7 @@ fn send(lab: &mut Lab, producer: DataProducerKey, count: u8) {
 
 #[test]
 fn each_policy_of_a_queue_to_a_peer_decides_which_messages_arrive() {
-    for (overflow, expected) in [
-        (Overflow::DropNewest, vec![0, 1, 2]),
-        (Overflow::DropOldest, vec![5, 6, 7]),
-        (Overflow::KeepLatest, vec![7]),
-    ] {
+    for (overflow, expected) in KEPT_OF_8 {
         let (mut lab, router) = Lab::with_router();
         let producer = lab.source(router);
         let (_, client, consumer) = stuck(&mut lab, router, producer, with(overflow));
@@ -270,11 +273,7 @@ fn what_waits_longer_than_max_queue_delay_is_dropped_when_its_turn_comes() {
 
 #[test]
 fn a_slow_javascript_gets_what_its_policy_keeps() {
-    for (overflow, expected) in [
-        (Overflow::DropNewest, vec![0, 1, 2]),
-        (Overflow::DropOldest, vec![5, 6, 7]),
-        (Overflow::KeepLatest, vec![7]),
-    ] {
+    for (overflow, expected) in KEPT_OF_8 {
         let (mut lab, router) = Lab::with_router();
         let producer = lab.source(router);
         let direct = lab.host().direct(router);

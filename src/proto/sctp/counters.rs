@@ -49,6 +49,16 @@ pub struct SctpCounters {
 }
 
 impl SctpCounters {
+    /// Messages that were queued when the association ended, or whose stream could no longer send.
+    pub fn messages_unsent(&self) -> u64 {
+        self.unsent.messages + self.refused.messages
+    }
+
+    /// Messages of the peer that were malformed.
+    pub fn messages_garbled(&self) -> u64 {
+        self.garbled + self.bad_dcep
+    }
+
     pub(super) fn count_dropped(&mut self, reason: PacketDrop) {
         let counter = match reason {
             PacketDrop::Malformed => &mut self.packets_malformed,

@@ -206,8 +206,8 @@ impl From<SctpCounters> for SctpDropped {
             sctp_chunks_stripped: it.chunks_stripped,
             messages_expired: it.expired.messages,
             messages_abandoned: it.abandoned.messages,
-            messages_unsent: it.unsent.messages + it.refused.messages,
-            messages_garbled: it.garbled + it.bad_dcep,
+            messages_unsent: it.messages_unsent(),
+            messages_garbled: it.messages_garbled(),
         }
     }
 }
