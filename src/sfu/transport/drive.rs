@@ -296,7 +296,7 @@ impl Sfu {
                         self.stream_closed(key, stream);
                     }
                     None => {
-                        self.count_unrouted(key, stream, payload.len(), "is not a message of a pipe");
+                        self.count_unrouted(key, stream, payload.len(), "is no pipe message");
                     }
                 }
                 self.routed += self.work - before;
