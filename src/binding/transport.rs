@@ -156,8 +156,7 @@ impl Transport {
     pub fn set_limit(&self, request: u32, limit: String) {
         let key = self.key;
         self.batcher.request_with(request, limit, move |world, limit: Option<LimitOptions>| {
-            world.sfu.transport(key)?.set_limit(limit.as_ref());
-            Ok(())
+            world.sfu.transport(key)?.set_limit(limit.as_ref())
         });
     }
 

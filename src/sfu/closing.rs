@@ -141,7 +141,7 @@ impl Sfu {
         self.work += work::CLOSE_PRODUCER;
         self.data_producer_ids.remove(&producer.id);
         self.totals.producers.add(&producer);
-        self.forget_limits(key, &producer);
+        self.forget_limits(&producer);
         if let Some(held) = &mut producer.held {
             self.messages_dropped_at_close += held.len() as u64;
             held.take_fences().for_each(|it| self.pass_drain_gate(it));

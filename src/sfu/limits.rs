@@ -1,13 +1,12 @@
 //! Limits on what DataProducers receive: checked before routing, counted, and reported at most once a second.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Sfu;
 use super::contract::options::{LimitAction, LimitOptions};
 use super::data_producer::DataProducerMut;
 use super::entity::data_producer::DataProducer;
-use super::entity::limit::{Limited, Limiter, blocks, limiter};
+use super::entity::limit::{Limited, Limiter, Waiting, blocks, limiter};
 use super::error::{Error, Result};
 use super::event::{DataProducerEvent, Event, TransportEvent};
 use super::id::{DataProducerKey, TransportKey};
@@ -116,7 +115,7 @@ impl Sfu {
         }
         let Some(((limited, limiter), until)) = own.zip(until) else { return false };
         if !std::mem::replace(&mut producer.awaits_tokens, true) {
-            limiter.waiting.push_back(key);
+            limiter.waiting.push(key);
         }
         if limiter.due.is_none() {
             limiter.due = Some(until);
@@ -139,29 +138,30 @@ impl Sfu {
                 continue;
             }
             let until = limiter.blocked_until(now);
-            let turns = match until {
+            let mut turns = match until {
                 Some(_) => 0,
                 None => limiter.turns().min((work::SHARE / work::SKIPPED) as usize),
             };
-            let turns = turns.min(limiter.waiting.len());
-            let released: Vec<DataProducerKey> = limiter.waiting.drain(..turns).collect();
-            if !limiter.waiting.is_empty() {
+            while turns > 0
+                && let Some(key) = self.limiter(limited).and_then(|it| it.waiting.pop())
+            {
+                self.work += work::SKIPPED;
+                turns -= usize::from(self.end_wait_for_tokens(key));
+            }
+            if let Some(limiter) = self.limiter(limited).filter(|it| !it.waiting.is_empty()) {
                 let next = until.unwrap_or(now + TURN);
                 limiter.due = Some(next);
                 self.blocks.push_tokens(next, limited);
             }
-            for key in released {
-                self.work += work::SKIPPED;
-                self.end_wait_for_tokens(key);
-            }
         }
     }
 
-    fn end_wait_for_tokens(&mut self, key: DataProducerKey) {
-        if let Some(producer) = self.data_producers.get_mut(&key) {
-            producer.awaits_tokens = false;
-            self.check_producer(key);
-        }
+    /// Returns whether the DataProducer is there.
+    fn end_wait_for_tokens(&mut self, key: DataProducerKey) -> bool {
+        let Some(producer) = self.data_producers.get_mut(&key) else { return false };
+        producer.awaits_tokens = false;
+        self.check_producer(key);
+        true
     }
 
     /// Notes that a limit has come or gone, or has another action.
@@ -171,13 +171,13 @@ impl Sfu {
     }
 
     /// This DataProducer has been removed, so it no longer waits for limits.
-    pub(super) fn forget_limits(&mut self, key: DataProducerKey, producer: &DataProducer) {
+    pub(super) fn forget_limits(&mut self, producer: &DataProducer) {
         self.count_limit(blocks(producer.limiter.as_deref()), false);
         if producer.awaits_tokens
             && let Some(transport) = self.transports.get_mut(&producer.transport)
             && let Some(limiter) = &mut transport.limiter
         {
-            limiter.waiting.retain(|it| *it != key);
+            limiter.waiting.forget_one(|key| self.data_producers.contains_key(key));
         }
     }
 
@@ -211,15 +211,17 @@ impl DataProducerMut<'_> {
 
 impl TransportMut<'_> {
     /// Changes or removes the limit over all DataProducers of the transport.
-    pub fn set_limit(&mut self, options: Option<&LimitOptions>) {
+    pub fn set_limit(&mut self, options: Option<&LimitOptions>) -> Result<()> {
         let now = self.sfu.now;
+        self.sfu.check_limit(self.key, options)?;
         let change = set(&mut self.get().limiter, options, now);
         self.sfu.apply(change);
+        Ok(())
     }
 }
 
 /// Whether a limiter made DataProducers wait before and does now, and the DataProducers that waited.
-type Change = (bool, bool, VecDeque<DataProducerKey>);
+type Change = (bool, bool, Waiting);
 
 fn set(current: &mut Option<Box<Limiter>>, options: Option<&LimitOptions>, now: Instant) -> Change {
     let before = blocks(current.as_deref());
@@ -233,12 +235,14 @@ fn set(current: &mut Option<Box<Limiter>>, options: Option<&LimitOptions>, now: 
 
 impl Sfu {
     /// Lets the DataProducers that waited ask again.
-    fn apply(&mut self, (before, after, waited): Change) {
+    fn apply(&mut self, (before, after, mut waited): Change) {
         self.count_limit(before, after);
-        waited.into_iter().for_each(|key| self.end_wait_for_tokens(key));
+        while let Some(key) = waited.pop() {
+            self.end_wait_for_tokens(key);
+        }
     }
 
-    /// Whether a DataProducer on this transport may have this limit.
+    /// Whether this transport, or a DataProducer on it, may have this limit.
     pub(super) fn check_limit(
         &self,
         transport: TransportKey,

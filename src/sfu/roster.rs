@@ -24,7 +24,7 @@ impl<K> Default for Roster<K> {
 }
 
 impl<K: Copy + Ord + Into<u32>> Roster<K> {
-    /// Adds a key that is not in the list.
+    /// Adds a key, unless it is there.
     pub(super) fn push(&mut self, key: K) {
         let last = self.places.last().map(|(last, _)| *last);
         if !self.wrapped && last.is_none_or(|last| last < key) {
@@ -32,8 +32,7 @@ impl<K: Copy + Ord + Into<u32>> Roster<K> {
         } else if let Some((_, present)) = self.place_of(key).and_then(|it| self.places.get_mut(it))
         {
             // The key was here before.
-            *present = true;
-            self.gaps -= 1;
+            self.gaps -= usize::from(!std::mem::replace(present, true));
         } else if self.wrapped {
             self.places.push((key, true));
         } else if last.is_some_and(|last| last.into().wrapping_sub(key.into()) > u32::MAX / 2) {
@@ -125,6 +124,15 @@ mod tests {
         }
         roster.push(1000);
         assert_eq!(keys(&roster), [1000]);
+    }
+
+    #[test]
+    fn a_key_is_added_once() {
+        let mut roster = roster([4, 5, 6]);
+        for key in [6, 4] {
+            roster.push(key);
+            assert_eq!(keys(&roster), [4, 5, 6]);
+        }
     }
 
     #[test]

@@ -359,7 +359,7 @@ fn block_of_a_transport_closes_the_receive_window_and_lets_its_data_producers_ta
     assert!((1090..=1110).contains(&sum), "{counts:?}");
     assert!(counts.into_iter().all(|it| it > 300), "{counts:?}");
     assert_eq!(lab.stats(transport)["messagesLimited"], 0);
-    lab.sfu().transport(transport).expect("open").set_limit(None);
+    lab.sfu().transport(transport).expect("open").set_limit(None).expect("no pipe");
     lab.run_for(Duration::from_secs(20));
     let rest: usize = pairs.iter().map(|it| lab.host().messages(it.1).len()).sum();
     assert_eq!(sum + rest, sent.map(usize::from).iter().sum::<usize>());
@@ -373,6 +373,8 @@ fn block_is_not_for_a_pipe_over_the_network() {
     let producer = lab.host().produce(pipe, 0);
     let block = limit(Some(1), None, LimitAction::Block);
     let mut it = lab.sfu().data_producer(producer).expect("open");
+    assert_eq!(it.set_limit(Some(&block)).expect_err("a pipe").name(), "UnsupportedError");
+    let mut it = lab.sfu().transport(pipe).expect("open");
     assert_eq!(it.set_limit(Some(&block)).expect_err("a pipe").name(), "UnsupportedError");
     let mut options = DataProducerOptions { limit: Some(block), ..options::producer() };
     let (_, dump) = lab.host().consume(pipe, producer);
@@ -455,7 +457,7 @@ fn another_limit_of_a_transport_has_its_data_producers_wait_no_longer_either() {
     let (mut lab, _, transport, client, pairs) = client(LimitAction::Block);
     let set = |lab: &mut Lab, bytes| {
         let block = limit(None, Some(bytes), LimitAction::Block);
-        lab.sfu().transport(transport).expect("open").set_limit(Some(&block));
+        lab.sfu().transport(transport).expect("open").set_limit(Some(&block)).expect("no pipe");
     };
     set(&mut lab, 1000);
     lab.clients[client].send(1, binary(1, 100_000));
@@ -499,7 +501,7 @@ fn what_the_limit_of_a_transport_refuses_costs_a_data_producer_no_tokens() {
     lab.run_for(Duration::from_millis(200));
     let passed = lab.host().messages(consumer).len();
     assert!((100..150).contains(&passed), "{passed}");
-    lab.sfu().transport(transport).expect("open").set_limit(None);
+    lab.sfu().transport(transport).expect("open").set_limit(None).expect("no pipe");
     for _ in 0..300 {
         lab.clients[client].send(1, binary(1, LEN));
     }

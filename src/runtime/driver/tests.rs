@@ -14,7 +14,7 @@ use crate::runtime::log;
 use crate::runtime::outbox::{Item, Outbox};
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
-use crate::sfu::contract::options::{LogLevel, PortRange};
+use crate::sfu::contract::options::{LimitAction, LimitOptions, LogLevel, PortRange};
 use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::work;
@@ -476,4 +476,34 @@ fn time_to_unblock(consumers: usize) -> Duration {
 #[test]
 fn the_time_to_unblock_a_data_producer_grows_with_its_consumers_and_not_with_their_square() {
     assert_linear("that hold up a DataProducer", time_to_unblock);
+}
+
+/// How long it takes to close DataProducers that wait for the tokens of their transport, one by one.
+fn time_to_close_waiting(producers: usize) -> Duration {
+    let mut scene = Scene::new([1]);
+    let keys: Vec<_> = (0..producers).map(|_| scene.produce(1, 0).0).collect();
+    let sfu = &mut scene.driver.world.sfu;
+    let limit = LimitOptions {
+        messages_per_second: None,
+        bytes_per_second: Some(1),
+        burst: 1.0,
+        action: LimitAction::Block,
+    };
+    sfu.transport(TransportKey(1)).expect("open").set_limit(Some(&limit)).expect("no pipe");
+    // A direct DataProducer without a limit of its own takes no tokens.
+    let own = LimitOptions { action: LimitAction::Drop, ..limit };
+    sfu.data_producer(keys[0]).expect("open").set_limit(Some(&own)).expect("no pipe");
+    sfu.send(keys[0], Message::copy_from_slice(Ppid::BINARY, &[0; 1000]), None);
+    assert!(keys.iter().all(|it| sfu.is_blocked(*it)));
+    let begin = clock::now();
+    for key in keys.into_iter().rev() {
+        sfu.data_producer(key).expect("open").close();
+    }
+    clock::now() - begin
+}
+
+#[test]
+fn the_time_to_close_data_producers_that_wait_for_tokens_grows_with_their_number_and_not_with_its_square()
+ {
+    assert_linear("that wait for tokens", time_to_close_waiting);
 }

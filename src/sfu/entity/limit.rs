@@ -26,8 +26,7 @@ pub(in crate::sfu) struct Limiter {
     pub(in crate::sfu) unreported: DropCount,
     /// Whether the last event is so recent that the next one waits.
     pub(in crate::sfu) is_reporting: bool,
-    /// The DataProducers that wait for tokens, in the order of their turns.
-    pub(in crate::sfu) waiting: VecDeque<DataProducerKey>,
+    pub(in crate::sfu) waiting: Waiting,
     /// When these may go on, or when to check again.
     pub(in crate::sfu) due: Option<Instant>,
 }
@@ -125,7 +124,7 @@ impl Limiter {
             limit: Some(Limit::new(options, now)),
             unreported: DropCount::default(),
             is_reporting: false,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             due: None,
         }
     }
@@ -179,6 +178,40 @@ impl Limiter {
     /// Takes the tokens of a message that passes.
     pub(in crate::sfu) fn take(&mut self, payload_len: usize) {
         self.limit.iter_mut().for_each(|it| it.take(payload_len));
+    }
+}
+
+/// The DataProducers that wait for tokens, in the order of their turns. To forget one costs about the same however many
+/// there are.
+#[derive(Debug, Default)]
+pub(in crate::sfu) struct Waiting {
+    keys: VecDeque<DataProducerKey>,
+    /// How many have closed and may still be in the queue.
+    gone: usize,
+}
+
+impl Waiting {
+    pub(in crate::sfu) fn push(&mut self, key: DataProducerKey) {
+        self.keys.push_back(key);
+    }
+
+    /// The next one. It may have closed.
+    pub(in crate::sfu) fn pop(&mut self) -> Option<DataProducerKey> {
+        self.keys.pop_front()
+    }
+
+    pub(in crate::sfu) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// One has closed. Those that have are removed together, once they are half of the queue.
+    pub(in crate::sfu) fn forget_one(&mut self, is_open: impl Fn(&DataProducerKey) -> bool) {
+        self.gone += 1;
+        if self.gone > self.keys.len() / 2 {
+            self.keys.retain(is_open);
+            self.keys.shrink_to(2 * self.keys.len());
+            self.gone = 0;
+        }
     }
 }
 
