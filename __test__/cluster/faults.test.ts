@@ -346,6 +346,24 @@ test('after an outage hosts ask for what has changed, and nothing else', async (
   await world.run(2000);
 });
 
+test('hosts that join at once ask each other one after the other', async () => {
+  world.recording = Infinity;
+  const since = world.recorded.length;
+  for (let count = 0; count < 40; count += 1) {
+    const one = world.start(`many${count}`);
+    one.join(ROOM);
+    one.announce(ROOM);
+  }
+  await world.run(20);
+  const early = world.published(since).messages;
+  await world.run(1000);
+  const all = world.published(since).messages;
+  world.checkViews();
+  // Per pair two questions, which confirm, and two lists.
+  expect(all).toBeLessThan(4 * ((43 * 42) / 2) + 2 * 43);
+  expect(early).toBeLessThan(all / 2);
+});
+
 test('a host that hears few of its own beats says its state once a beat at most', async () => {
   const { publish } = a.bus;
   const held: (() => void)[] = [];

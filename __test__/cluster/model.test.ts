@@ -92,7 +92,7 @@ function act(world: World, process: Process, names: string[], silent: boolean): 
   const [other] = names.filter((it) => it !== process.name);
 
   if (process.paused) return;
-  switch (random.below(silent ? 20 : 18)) {
+  switch (random.below(silent ? 21 : 19)) {
     case 0:
     case 1:
     case 2:
@@ -175,6 +175,12 @@ function act(world: World, process: Process, names: string[], silent: boolean): 
       for (let count = 10; count > 0; count -= 1) world.replay();
       break;
     case 18:
+      fault(
+        () => Object.assign(world, { planeErrors: random.pick([0, 0.2]), planeDelay: 100 }),
+        () => Object.assign(world, { planeErrors: 0, planeDelay: 1 }),
+      );
+      break;
+    case 19:
       fault(
         () => names.forEach((name) => world.busGroup.set(name, random.below(2))),
         () => world.busGroup.clear(),

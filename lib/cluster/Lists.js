@@ -26,7 +26,7 @@ const PATIENCE = 1000;
 const TRIES = 5;
 
 /** Over how long questions are spread per question that waits for its answer, and at most, in milliseconds. */
-const SPREAD = 5;
+const SPREAD = 10;
 const MAX_SPREAD = 5000;
 
 /** For how long answers to the question of a join are taken, in milliseconds. */
@@ -86,7 +86,8 @@ class View {
   }
 }
 
-class Room {
+/** What this host has in a room, and what others have. */
+class Membership {
   /** Own DataProducers, those included that the next `diff` adds. @type {Map<string, Entry>} */
   own = new Map();
   /** @type {Set<string>} */
@@ -124,7 +125,7 @@ class Lists {
   #random;
   #limit;
   #events;
-  /** @type {Map<string, Room>} */
+  /** @type {Map<string, Membership>} */
   #rooms = new Map();
   /** In how many rooms each DataProducer of this host is. @type {Map<string, number>} */
   #own = new Map();
@@ -160,7 +161,7 @@ class Lists {
   async join(hash) {
     this.#changes += 1;
 
-    const room = new Room(hash, this.#changes);
+    const room = new Membership(hash, this.#changes);
 
     this.#rooms.set(hash, room);
     try {
@@ -348,7 +349,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {any} message
    * @param {Peer} peer
    * @param {number} bytes
@@ -375,7 +376,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @param {State} state
    */
@@ -394,7 +395,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @param {Diff} diff
    * @param {number} bytes
@@ -420,7 +421,7 @@ class Lists {
   /**
    * Makes the changes that follow what the view has.
    *
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    */
   #catchUp(room, view) {
@@ -445,7 +446,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {List} answer
    * @param {Peer} peer
    * @param {number} bytes
@@ -491,7 +492,7 @@ class Lists {
   /**
    * Gathers the parts of a list.
    *
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @param {Required<List>} answer
    * @param {number} bytes
@@ -528,7 +529,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @param {number} seq
    * @param {Entry[]} entries
@@ -548,7 +549,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @param {Entry} entry
    */
@@ -560,7 +561,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @param {string} id
    * @param {'closed' | 'left' | 'lease'} reason
@@ -575,7 +576,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {Peer} peer
    * @returns {View}
    */
@@ -584,6 +585,7 @@ class Lists {
 
     if (!view) {
       view = new View(peer);
+      peer.rooms += 1;
       room.views.set(peer, view);
       room.lost.delete(peer.host);
     }
@@ -593,7 +595,7 @@ class Lists {
   /**
    * A peer has said that it is not in a room.
    *
-   * @param {Room} room
+   * @param {Membership} room
    * @param {Peer} peer
    */
   #onLeft(room, peer) {
@@ -603,7 +605,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {Peer} peer
    * @param {'closed' | 'left' | 'lease'} reason
    */
@@ -612,6 +614,7 @@ class Lists {
 
     if (view) {
       view.asking?.();
+      peer.rooms -= 1;
       room.views.delete(peer);
       if (this.#peers.listensTo(peer.host)) {
         room.lost.add(peer.host);
@@ -628,7 +631,7 @@ class Lists {
    * @param {Peer} peer
    */
   #forgetIfAlone(peer) {
-    if (![...this.#rooms.values()].some((room) => room.views.has(peer))) {
+    if (peer.rooms === 0) {
       this.#peers.gone(peer, 'left');
     }
   }
@@ -636,7 +639,7 @@ class Lists {
   /**
    * Asks a peer for its list, unless it has been asked. Of many at once, all but the first wait.
    *
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    */
   #askSoon(room, view) {
@@ -663,7 +666,7 @@ class Lists {
   /**
    * Answers the last question of a peer, and asks it for its list: in one message, as one often brings about the other.
    *
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @param {boolean} asks
    */
@@ -701,7 +704,7 @@ class Lists {
   }
 
   /**
-   * @param {Room} room
+   * @param {Membership} room
    * @param {View} view
    * @returns {Partial<List>} what asks a peer for its list.
    */
@@ -728,7 +731,7 @@ class Lists {
     return { id, to: peer.epoch, have: seq < 0 ? undefined : seq };
   }
 
-  /** @param {Room} room */
+  /** @param {Membership} room */
   #gather(room) {
     room.flushing ??= this.#clock.after(GATHER, () => {
       room.flushing = undefined;
@@ -736,7 +739,7 @@ class Lists {
     });
   }
 
-  /** @param {Room} room */
+  /** @param {Membership} room */
   #flush(room) {
     const added = [...room.added].flatMap((id) => room.own.get(id) ?? []);
 
@@ -757,7 +760,7 @@ class Lists {
     room.deleted.clear();
   }
 
-  /** @param {Room} room */
+  /** @param {Membership} room */
   #repeat(room) {
     room.repeating = this.#clock.after(REPEAT * (0.8 + 0.4 * this.#random.next()), () => {
       this.#link.send('room', room.hash, { type: 'state', seq: room.seq });
@@ -790,7 +793,7 @@ class Lists {
     }
   }
 
-  /** @param {Room} room */
+  /** @param {Membership} room */
   #end(room) {
     room.left = true;
     room.unsubscribe?.();
@@ -802,13 +805,16 @@ class Lists {
     for (const id of room.own.keys()) {
       this.#count(id, -1);
     }
+    room.own.clear();
     if (this.#rooms.get(room.hash) === room) {
       this.#rooms.delete(room.hash);
     }
     for (const { peer, asking } of room.views.values()) {
       asking?.();
+      peer.rooms -= 1;
       this.#forgetIfAlone(peer);
     }
+    room.views.clear();
   }
 }
 

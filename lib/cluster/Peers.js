@@ -42,8 +42,9 @@ class Peer {
   /** @type {Map<string, number>} */
   last = new Map();
   confirmed = false;
-  /** Whether it is in a room of this host. */
+  /** Whether it is in a room of this host, and in how many it has said something. */
   sharing = false;
+  rooms = 0;
   /** The counter of the answer that has confirmed it. */
   floor = 0;
   /** Ticks since it was first heard. */

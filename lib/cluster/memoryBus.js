@@ -3,6 +3,7 @@
 // A bus within one process, for tests and for rooms over the Workers of one process.
 
 const symbols = require('../symbols');
+const { MAX_ENVELOPE } = require('./envelope');
 
 /** @import { Bus } from './types' */
 
@@ -16,7 +17,7 @@ function memoryBus() {
   const listeners = new Map();
 
   return {
-    maxPayload: 1024 * 1024,
+    maxPayload: MAX_ENVELOPE,
     publish(subject, data) {
       const copy = Uint8Array.from(data);
 

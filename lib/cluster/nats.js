@@ -5,6 +5,7 @@
 
 const symbols = require('../symbols');
 const validate = require('../options/validate');
+const { MAX_ENVELOPE } = require('./envelope');
 
 /** How long until it is asked again whether a subscription is in force, in milliseconds. */
 const AGAIN = 100;
@@ -29,7 +30,7 @@ function natsBus(connection) {
     );
   }
   return {
-    maxPayload: connection.info?.max_payload ?? 1024 * 1024,
+    maxPayload: connection.info?.max_payload ?? MAX_ENVELOPE,
     publish(subject, data) {
       // What is published after the end is lost, as with any link that is down.
       if (!connection.isClosed() && !connection.isDraining()) {

@@ -6,9 +6,7 @@
 
 const symbols = require('../symbols');
 const validate = require('../options/validate');
-
-/** The largest message, in bytes: Redis takes more, but a slow subscriber is cut off at 32 MB. */
-const MAX_PAYLOAD = 1024 * 1024;
+const { MAX_ENVELOPE } = require('./envelope');
 
 /** @import { Bus } from './types' */
 /** @typedef {(subject: string, data: Buffer) => void} OnMessage */
@@ -46,7 +44,8 @@ function redisBus(client) {
   const ready = () => (isIoredis ? client.status === 'ready' : client.isReady);
 
   return {
-    maxPayload: MAX_PAYLOAD,
+    // Redis takes more, but a slow subscriber is cut off at 32 MB.
+    maxPayload: MAX_ENVELOPE,
     publish(subject, data) {
       // Nothing is queued while the connection is away: what is late by seconds is of no use.
       if (ready()) {

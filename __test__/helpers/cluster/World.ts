@@ -26,6 +26,9 @@ export class World {
   busStalled = 0;
   loss = 0;
   duplicates = 0;
+  /** How likely it is that the data plane makes no pipe or stream, and how long it takes at most, in milliseconds. */
+  planeErrors = 0;
+  planeDelay = 1;
   /** How long a message takes, in milliseconds. */
   delay = { min: 0.2, max: 3 };
   /** Host names that do not reach each other by UDP, as 'a b' in order of the alphabet. */
@@ -135,6 +138,8 @@ export class World {
     this.unstall();
     this.loss = 0;
     this.duplicates = 0;
+    this.planeErrors = 0;
+    this.planeDelay = 1;
     this.udpBlocked.clear();
     this.busGroup.clear();
     for (const process of this.processes.values()) {
@@ -505,18 +510,31 @@ class FakePlane implements Plane {
   readonly pipes = new Set<FakePipe>();
   /** The DataProducers of the gateway that came through pipes. */
   readonly taken = new Map<string, { pipe: FakePipe; streamId: number; received: number }>();
+  /** When all that it has to do is done. */
+  #done = 0;
 
   constructor(readonly process: Process) {}
 
   createPipe(done: (error: Error | undefined, pipe?: Pipe) => void): void {
+    this.work((failed) => {
+      if (failed) {
+        done(failed);
+        return;
+      }
+      const pipe = new FakePipe(this);
+      this.pipes.add(pipe);
+      done(undefined, pipe);
+    });
+  }
+
+  /** Does what takes time, and may fail. */
+  work(done: (failed: Error | undefined) => void): void {
     const { world } = this.process;
-    world.at(world.time + 1, () =>
-      this.process.run(() => {
-        const pipe = new FakePipe(this);
-        this.pipes.add(pipe);
-        done(undefined, pipe);
-      }),
-    );
+    const failed = world.random.chance(world.planeErrors) ? new Error('failed') : undefined;
+    // One after the other.
+    this.#done =
+      Math.max(this.#done, world.time) + Math.max(1, world.planeDelay * world.random.next());
+    world.at(this.#done, () => this.process.run(() => done(failed)));
   }
 
   untake(id: string): void {
@@ -615,20 +633,20 @@ class FakePipe implements Pipe {
     entry: Entry,
     done: (error: Error | undefined, taken?: { streamId: number; received: number }) => void,
   ): void {
-    const { process } = this.plane;
-    this.#world.at(this.#world.time + 1, () =>
-      process.run(() => {
-        if (this.dead) return;
-        const former = this.plane.taken.get(entry.id);
-        former?.pipe.streams.delete(former.streamId);
-        this.#nextStream += 1;
-        const streamId = this.#nextStream;
-        const received = former?.received ?? 0;
-        this.plane.taken.set(entry.id, { pipe: this, streamId, received });
-        this.streams.set(streamId, entry.id);
-        done(undefined, { streamId, received });
-      }),
-    );
+    this.plane.work((failed) => {
+      if (failed || this.dead) {
+        done(failed ?? new Error('closed'));
+        return;
+      }
+      const former = this.plane.taken.get(entry.id);
+      former?.pipe.streams.delete(former.streamId);
+      this.#nextStream += 1;
+      const streamId = this.#nextStream;
+      const received = former?.received ?? 0;
+      this.plane.taken.set(entry.id, { pipe: this, streamId, received });
+      this.streams.set(streamId, entry.id);
+      done(undefined, { streamId, received });
+    });
   }
 
   carry(
@@ -638,20 +656,17 @@ class FakePipe implements Pipe {
     _: boolean,
     done: (error: Error | undefined, at?: number | null) => void,
   ): void {
-    const { process } = this.plane;
-    this.#world.at(this.#world.time + 1, () =>
-      process.run(() => {
-        const producer = process.producers.get(id);
-        if (this.dead || !producer) {
-          done(undefined, null);
-          return;
-        }
-        const former = this.carried.get(id);
-        const at = former?.streamId === streamId ? former.at : producer.sent;
-        this.carried.set(id, { streamId, at, subchannels });
-        done(undefined, at);
-      }),
-    );
+    this.plane.work((failed) => {
+      const producer = this.plane.process.producers.get(id);
+      if (failed || this.dead || !producer) {
+        done(failed, null);
+        return;
+      }
+      const former = this.carried.get(id);
+      const at = former?.streamId === streamId ? former.at : producer.sent;
+      this.carried.set(id, { streamId, at, subchannels });
+      done(undefined, at);
+    });
   }
 
   drop(id: string): void {
