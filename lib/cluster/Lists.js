@@ -355,7 +355,6 @@ class Lists {
    * @param {number} bytes
    */
   #onMessage(room, message, peer, bytes) {
-    this.#peers.onChange(peer, message.seq);
     if (message.type === 'leave') {
       // It may have joined again since.
       if (message.seq > (room.views.get(peer)?.heard ?? 0)) {
@@ -404,6 +403,7 @@ class Lists {
     if (view.seq >= diff.seq) {
       return;
     }
+    this.#peers.onDiff(view.peer, diff);
     if (
       view.peer.confirmed &&
       view.early.size < MAX_EARLY &&
@@ -452,7 +452,6 @@ class Lists {
    * @param {number} bytes
    */
   #onAnswer(room, answer, peer, bytes) {
-    this.#peers.onChange(peer, answer.seq ?? 0);
     if (answer.gone) {
       // It may have joined since.
       if ((answer.seq ?? 0) >= (room.views.get(peer)?.heard ?? 0)) {
@@ -476,7 +475,7 @@ class Lists {
       if (!entries) {
         return;
       }
-      this.#peers.shares(peer);
+      this.#peers.shares(peer, seq);
       if (seq >= view.seq) {
         this.#replace(room, view, seq, entries);
       }

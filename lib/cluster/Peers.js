@@ -51,7 +51,7 @@ class Peer {
   age = 0;
   /** The number of its last beat; 0 before the first. */
   beat = 0;
-  /** The number of the last of its changes that it has spoken of, in any room. */
+  /** Up to which number nothing of its changes, in any room, was missed unnoticed. */
   changes = 0;
   /** Whether it has not answered all questions: its next beat shows that it may. */
   unanswered = false;
@@ -200,10 +200,12 @@ class Peers {
    * It is in a room of this host.
    *
    * @param {Peer} peer - confirmed.
+   * @param {number} seq - of its list.
    */
-  shares(peer) {
+  shares(peer, seq) {
     if (!peer.sharing && this.get(peer.host) === peer) {
       peer.sharing = true;
+      peer.changes ||= seq;
       this.#events.up(peer);
     }
   }
@@ -251,9 +253,9 @@ class Peers {
     const asks = (missed && changed) || peer.unanswered || !peer.confirmed;
 
     peer.beat = beat;
+    peer.changes = changes;
     peer.unanswered = false;
     peer.silent = 0;
-    this.onChange(peer, changes);
     if (peer === this.#self) {
       // A bus that was only slow loses nothing.
       if (missed || this.#busDown) {
@@ -266,10 +268,13 @@ class Peers {
 
   /**
    * @param {Peer} peer
-   * @param {number} changes - the number of a change that it has spoken of.
+   * @param {{ from: number, seq: number }} diff
    */
-  onChange(peer, changes) {
-    peer.changes = Math.max(peer.changes, changes);
+  onDiff(peer, { from, seq }) {
+    // Otherwise something has changed in another room between.
+    if (from === peer.changes && seq === from + 1) {
+      peer.changes = seq;
+    }
   }
 
   /** Messages of the bus may be lost. */
