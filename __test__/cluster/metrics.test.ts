@@ -157,6 +157,19 @@ test('a bus that is down and a host that is silent are counted, and warned of', 
   ]);
 });
 
+test('messages that the bus does not take are counted', async () => {
+  const a = await start('a');
+  const before = await scrape();
+  const { publish } = memory;
+  memory.publish = () => {
+    throw new Error('too long');
+  };
+  await join(a);
+  memory.publish = publish;
+  const key = 'cluster_control_messages_unsent_total';
+  expect((await scrape())(key)).toBeGreaterThan(before(key));
+});
+
 test('refused messages are counted by reason, and the first one of each that no honest host sends is warned of', async () => {
   const a = await start('a');
   await join(a);

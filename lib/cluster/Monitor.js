@@ -104,7 +104,7 @@ class Monitor {
    * @param {HostStats} stats
    * @returns {ClusterCounters}
    */
-  counters({ resyncs, refused, control, pipeFailures }) {
+  counters({ resyncs, refused, unsent, control, pipeFailures }) {
     return {
       resyncs,
       pipeFailures,
@@ -113,6 +113,7 @@ class Monitor {
       busOutages: this.#busOutages,
       controlSent: { ...zeros(TYPES), ...control.sent },
       controlReceived: { ...zeros(TYPES), ...control.received },
+      controlUnsent: unsent,
       controlRefused: { ...zeros(REFUSALS), ...refused },
       controlBytesSent: control.bytesSent,
       controlBytesReceived: control.bytesReceived,

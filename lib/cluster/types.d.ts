@@ -73,6 +73,7 @@ export type ClusterCounters = {
   busOutages: number;
   controlSent: Record<string, number>;
   controlReceived: Record<string, number>;
+  controlUnsent: number;
   controlRefused: Record<string, number>;
   controlBytesSent: number;
   controlBytesReceived: number;

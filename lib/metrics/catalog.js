@@ -355,6 +355,12 @@ const CATALOG = [
     'type',
   ),
   clusterCounter(
+    'datasoup.cluster.control_messages.unsent',
+    '{message}',
+    'Control messages that the bus did not take.',
+    (it) => it.controlUnsent,
+  ),
+  clusterCounter(
     'datasoup.cluster.control_messages.refused',
     '{message}',
     'Control messages that have come from the bus and were refused.',
