@@ -46,13 +46,9 @@ class Member {
   /** Whether it is to be seen by others. */
   alive = false;
 
-  /**
-   * @param {string} name
-   * @param {string} server - that it uses.
-   */
-  constructor(name, server) {
+  /** @param {string} name */
+  constructor(name) {
     this.name = name;
-    this.server = server;
   }
 
   /**
@@ -93,6 +89,7 @@ class Scene {
    * @property {number} lease
    * @property {number} perSecond - messages of each host; 0: they announce nothing.
    * @property {Record<string, string>} hosts - the server of each.
+   * @property {string[]} [later] - hosts that are not started.
    */
 
   /** @param {Options} options */
@@ -104,7 +101,9 @@ class Scene {
     try {
       await Promise.all(servers.map((name) => scene.#startServer(name, servers)));
       await Promise.all(
-        Object.entries(options.hosts).map(([name, server]) => scene.start(name, { server })),
+        Object.keys(options.hosts)
+          .filter((name) => !options.later?.includes(name))
+          .map((name) => scene.start(name)),
       );
       await scene.settled(30_000);
       return scene;
@@ -116,6 +115,10 @@ class Scene {
 
   get lease() {
     return this.#options.lease;
+  }
+
+  get net() {
+    return this.#net;
   }
 
   /** The names of the servers of the bus. */
@@ -134,12 +137,12 @@ class Scene {
 
   /**
    * @param {string} name
-   * @param {{ server?: string, clock?: number }} [options]
+   * @param {{ clock?: number }} [options] - `clock`: how wrong its wall clock is, in milliseconds.
    */
-  async start(name, { server = this.member(name).server, clock = 0 } = {}) {
-    const { kind, lease, perSecond } = this.#options;
-    const member = new Member(name, server);
-    const address = this.#net.address(server);
+  async start(name, { clock = 0 } = {}) {
+    const { kind, lease, perSecond, hosts } = this.#options;
+    const member = new Member(name);
+    const address = this.#net.address(hosts[name]);
 
     member.process = Host.ofNode(HOST, this.#net.inside(name));
     this.#members.set(name, member);
@@ -321,6 +324,32 @@ class Scene {
   }
 
   /**
+   * Resolves once a host consumes a DataProducer.
+   *
+   * @param {string} name
+   * @param {string} id
+   */
+  async consumed(name, id) {
+    while (!(await this.member(name).seen()).lives.some((life) => life.id === id)) {
+      await sleep(POLL);
+    }
+  }
+
+  /**
+   * Resolves once a DataProducer is in a host's room.
+   *
+   * @param {string} name
+   * @param {string} id
+   */
+  async sees(name, id) {
+    const member = this.member(name);
+
+    while (!member.ids.includes(id) && !(await member.seen()).remote.includes(id)) {
+      await sleep(POLL);
+    }
+  }
+
+  /**
    * Resolves once a host has all that another one has sent.
    *
    * @param {string} to
@@ -408,5 +437,7 @@ class Scene {
   }
 }
 
+exports.ROOM = ROOM;
+exports.SECRET = SECRET;
 exports.Scene = Scene;
 exports.now = now;

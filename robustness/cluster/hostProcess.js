@@ -4,6 +4,8 @@
 // soon as it sees it, as an application would, and says what it has seen. Times are milliseconds of the clock that all
 // processes share.
 
+const { createSocket } = require('node:dgram');
+
 const { connect } = require('@nats-io/transport-node');
 const { Redis } = require('ioredis');
 
@@ -19,6 +21,8 @@ const { redisBus } = require('../../subpaths/cluster/redis');
 const RECONNECT = 100;
 /** The size of messages, if none is given. */
 const SIZE = 100;
+/** The size of number and time at the beginning of a message. */
+const HEAD = 16;
 const EVENTS = ['hostup', 'hostdown', 'busdown', 'busup', 'fenced', 'incompatible', 'carrier'];
 
 /**
@@ -47,6 +51,8 @@ const highest = new Map();
 const fresh = new Map();
 let mark = Infinity;
 
+/** @type {import('../../subpaths/cluster').Bus} */
+let bus;
 /** @type {any} */
 let cluster;
 /** @type {any} */
@@ -180,8 +186,9 @@ serve({
     const right = Date.now;
 
     Date.now = () => right() + clock;
+    bus = await busTo(kind, server);
     cluster = await createCluster({
-      bus: await busTo(kind, server),
+      bus,
       host,
       secret,
       listenInfo: { protocol: 'udp', ip },
@@ -235,8 +242,26 @@ serve({
   /** Sends messages of so many bytes on the first DataProducer. */
   send: (/** @type {number} */ count, /** @type {number} */ size) => sendOn(own[0], count, size),
 
-  /** Sends these bytes. */
-  sendText: (/** @type {string} */ text) => own[0].dataProducer.send(text),
+  /** Sends a message with this text after its number. */
+  sendText(/** @type {string} */ text) {
+    const [first] = own;
+    const head = Buffer.alloc(HEAD);
+
+    head.writeUInt32LE(first.sent, 0);
+    first.sent += 1;
+    first.dataProducer.send(Buffer.concat([head, Buffer.from(text)]));
+  },
+
+  /** Sends a datagram to another host. */
+  async inTheClear(/** @type {string} */ address, /** @type {string} */ text) {
+    const socket = createSocket('udp4');
+
+    await new Promise((resolve) => socket.send(text, 9, address, resolve));
+    socket.close();
+  },
+
+  /** Publishes what no cluster has sealed. */
+  publish: (/** @type {string} */ text) => bus.publish('other', Buffer.from(text)),
 
   /** Makes WebRTC clients that consume a DataProducer, and expect its message 0 next. */
   async connect(
