@@ -119,8 +119,9 @@ export namespace extras {
 
   /**
    * `once()` of `node:events` with types, which also ends if the emitter closes. It resolves with the arguments of the
-   * next `eventName`, as in `const [message, ppid] = await enhancedOnce<types.DataConsumerEvents,
-   * 'message'>(dataConsumer, 'message')`. `once()` itself never settles if the object closes first.
+   * next `eventName`:
+   * `const [message, ppid] = await enhancedOnce<types.DataConsumerEvents, 'message'>(dataConsumer, 'message')`.
+   * `once()` itself never settles if the object closes first.
    *
    * @param options - `signal` aborts the wait.
    * @throws NotFoundError: the emitter emits 'close' first, or is a closed object of this package.
@@ -380,9 +381,10 @@ export type LimitOptions = {
   /**
    * What happens to a message that exceeds the limit. 'drop', the default, drops it and counts it as `messagesLimited`.
    * 'pause' also pauses its DataProducer, until the application calls `resume()`; 'close' also closes the DataProducer,
-   * and over WebRTC the peer's channel. 'block' drops nothing: messages wait at their source, as with `overflow:
-   * 'block'`. A direct DataProducer fills its bound, then throws ERR_SEND_QUEUE_FULL; a peer's receive window closes,
-   * for all of its streams. On a PipeTransport that the application has made, 'block' is an UnsupportedError.
+   * and over WebRTC the peer's channel. 'block' drops nothing: messages wait at their source, as with
+   * `overflow: 'block'`. A direct DataProducer fills its bound, then throws ERR_SEND_QUEUE_FULL; a peer's receive
+   * window closes, for all of its streams. On a PipeTransport that the application has made, 'block' is an
+   * UnsupportedError.
    */
   action?: LimitAction;
 };
@@ -856,7 +858,7 @@ export type TransportDiagnosis = {
  * - 'stun-wrong-username', 'stun-wrong-password': the peer has the `iceParameters` of another transport, or those of
  *   before `restartIce()`.
  * - 'role-conflict': the peer claims to be controlled (ICE), or both sides are the DTLS client.
- * - 'stun-malformed', 'stun-over-quota': requests that are no connectivity checks, or too many.
+ * - 'stun-malformed', 'stun-over-quota': requests that are not connectivity checks, or too many.
  * - 'connect-not-called': the peer is reachable, and waits for `connect()`.
  * - 'no-client-hello', 'no-dtls-answer': the peer is the DTLS client (or server) and does not begin (or answer).
  * - 'dtls-incomplete', 'sctp-incomplete': a handshake has begun and is not complete.
@@ -1750,9 +1752,10 @@ export interface PipeTransport<PipeTransportAppData extends AppData = AppData> e
   /** Undefined without `enableDtls`. */
   readonly dtlsState: DtlsState | undefined;
   /**
-   * Why `dtlsState` is 'failed', or 'closed' by the other end. What anyone can forge ends no handshake (RFC 6347 §4.1.2.7): an
-   * alert in plaintext ('certificate-rejected', 'peer-aborted') and a second client ('role-conflict') are the reason if it
-   * does not end within 30 s, and findings of `diagnose()` at once.
+   * Why `dtlsState` is 'failed', or 'closed' by the other end. Records that may be forged do not end a handshake (RFC
+   * 6347 §4.1.2.7): an alert in plaintext ('certificate-rejected', 'peer-aborted') and a second client
+   * ('role-conflict') become the reason if the handshake does not end within 30 s, and are findings of `diagnose()` at
+   * once.
    */
   readonly dtlsError: DtlsError | undefined;
   /** The certificate of the other end in PEM, once `dtlsState` is 'connected'. */
@@ -2058,9 +2061,8 @@ export interface DataProducer<
    * stream instead of the former one. If the far end closes the former DataConsumer and makes the new one in one
    * macrotask, each message arrives at most once and in order; messages in flight are lost.
    *
-   * @param options - `sctpStreamParameters`: those of the far end's new DataConsumer. If the original has `retain`,
-   * that
-   *   one needs `retained: false`.
+   * @param options - `sctpStreamParameters`: those of the far end's new DataConsumer. If the original has
+   *   `retain`, that one needs `retained: false`.
    * @throws TypeError: invalid arguments, or a transport of another Worker.
    * @throws Error: the stream has another DataProducer.
    * @throws UnsupportedError: either is not on a PipeTransport that the application has connected, or the Routers

@@ -2,7 +2,7 @@
 
 const fs = require('node:fs');
 
-// The few facts of a native binary that the loader needs, in the format of each system, for 64 bits and little-endian.
+// Reads what the loader needs to know about a native binary, in the format of each system: 64 bits, little-endian.
 
 /**
  * @typedef {object} Binary
@@ -15,7 +15,7 @@ const fs = require('node:fs');
 
 /** @typedef {(position: number, length: number) => Buffer} Read */
 
-/** The processors by their number in a header. */
+/** The processors, by their numbers in headers. */
 const ARCHITECTURES = {
   ELF: new Map([
     [62, 'x64'],

@@ -75,7 +75,7 @@ async function pipeDataProducer(options) {
 
   if (!closed()) {
     mirrorClose(pipeDataConsumer, pipeDataProducer);
-    // Until the worker has done this, messages that come are lost. The DataConsumer may close.
+    // Messages that come before the worker has started it are lost. The DataConsumer may close meanwhile.
     await start().catch(() => {});
   }
   if (closed()) {

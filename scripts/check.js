@@ -18,7 +18,7 @@ const { readOptions, refuse } = require('./options');
 
 const ROOT = path.join(__dirname, '..');
 
-/** A step that takes longer is considered to hang, and has failed; unless it names another limit. */
+/** A step that takes longer hangs, and counts as failed, unless it names another limit. */
 const MINUTES = 15;
 
 /**

@@ -1,7 +1,7 @@
 'use strict';
 
-// Checks the workflows of GitHub, which run nowhere else: actionlint finds errors and what GitHub has ended, zizmor what
-// an attacker could use.
+// Checks the workflows of GitHub, which run nowhere else: actionlint finds errors and retired features, zizmor
+// weaknesses.
 
 const { spawnSync } = require('node:child_process');
 const path = require('node:path');

@@ -43,7 +43,7 @@ class Totals {
   }
 
   /**
-   * Adds the counters that Clusters have together.
+   * Adds counters that are summed over all Clusters.
    *
    * @param {ClusterCounters} counters
    */

@@ -1,6 +1,6 @@
 'use strict';
 
-// The Clusters of this copy of the package, and what those that are closed have counted together.
+// The Clusters of this copy of the package, and the summed counters of closed ones.
 
 const { add } = require('./workers');
 
@@ -18,7 +18,7 @@ const { add } = require('./workers');
 /** @type {Set<Live>} */
 const clusters = new Set();
 /**
- * What the Clusters that are closed had counted.
+ * The summed counters of closed Clusters.
  *
  * @type {Partial<ClusterCounters>}
  */

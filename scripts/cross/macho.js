@@ -1,6 +1,6 @@
 'use strict';
 
-// Checks what macOS checks before it loads a library, and no tool on Linux does.
+// Makes the checks of macOS's loader that no tool on Linux makes.
 
 const { createHash } = require('node:crypto');
 const fs = require('node:fs');

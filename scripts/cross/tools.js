@@ -29,7 +29,7 @@ function run(program, args, options) {
   ).toString();
 }
 
-/** How often it is tried to get something from a registry of packages: they have moments in which they fail. */
+/** How often a download from a package registry is tried, as registries fail now and then. */
 const ATTEMPTS = 4;
 
 /** @param {() => void} action It starts from the beginning each time. */

@@ -17,11 +17,12 @@
 //! input is ignored, and the only output is a last alert.
 //!
 //! A peer can affect only its own session, whose memory is bounded. Noise is dropped: here by the record header once
-//! connected, and in the engine otherwise. The engine's errors are all fatal, and who can send from the address of the peer
-//! can provoke them, for example with more handshake fragments than `MAX_QUEUED_RECORDS`. If ICE has proved the path, that is
-//! the peer. If the path is only named, a host that forges its address can do so until the handshake is done (see
-//! docs/security.md), but not by what costs one datagram: alerts in plaintext, and the hello of a second client, are dropped
-//! (RFC 6347 §4.1.2.7). They may be true, so they are the reason if the handshake does not end in time.
+//! connected, and in the engine otherwise. The engine's errors are all fatal, and anyone able to send from the peer's
+//! address can provoke them, for example with more handshake fragments than `MAX_QUEUED_RECORDS`. If ICE has proved the
+//! path, only the peer can. If the path is only named, a host that forges the address can, until the handshake is done
+//! (see docs/security.md). A single datagram is not enough for that: alerts in plaintext and the hello of a second
+//! client are dropped (RFC 6347 §4.1.2.7). As they may be genuine, they become the reason if the handshake does not end
+//! in time.
 
 mod context;
 mod early;
@@ -211,7 +212,7 @@ impl Dtls {
         self.end_reason.as_ref()
     }
 
-    /// Why the handshake under way may fail, as a record says that anyone can have written.
+    /// Why the current handshake may fail, according to a record that may be forged.
     pub fn suspicion(&self) -> Option<&Reason> {
         self.suspicion.as_deref()
     }
@@ -252,7 +253,7 @@ impl Dtls {
         self.start_if_possible(now);
     }
 
-    /// Handles a datagram from a valid tuple. Returns whether the session answers it or has come further by it.
+    /// Handles a datagram from a valid tuple. Returns whether the session answers it or has advanced.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> bool {
         self.datagrams += 1;
         match self.state {
@@ -270,7 +271,7 @@ impl Dtls {
         }
     }
 
-    /// What changes if the engine makes use of a record.
+    /// A value that changes whenever the engine uses a record.
     fn progress(&self) -> (DtlsState, usize, usize) {
         (self.state, self.events.len(), self.outgoing.len())
     }
@@ -427,7 +428,8 @@ impl Dtls {
         }
     }
 
-    /// Why a record that anyone can make would end a handshake: the engine takes no alert of a [`Path::Named`].
+    /// Why the handshake would fail if this record, which may be forged, is genuine. The engine gets no alerts over a
+    /// [`Path::Named`].
     fn suspect(&self, record: &[u8]) -> Option<Reason> {
         if self.role == DtlsRole::Client && record::is_client_hello(record) {
             return Some(failure::both_client());

@@ -33,14 +33,14 @@ pub enum SessionEvent {
     Sctp(SctpEvent),
 }
 
-/// What a datagram of the peer has led to.
+/// The result of handling a datagram of the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing: it may be forged, or is known already.
+    /// Nothing: it may be forged, or is already known.
     Nothing,
-    /// An answer to it, or a step of the handshake.
+    /// An answer, or a step of the handshake.
     Handshake,
-    /// It held data that the peer has sealed.
+    /// Data that the peer has sealed.
     Data,
 }
 

@@ -93,7 +93,7 @@ impl Sfu {
         let waits = (producer.blockers > 0 && producer.is_releasing())
             || self.awaits_room(key)
             || self.awaits_tokens(key);
-        // Who asks has the message, and keeps it.
+        // The caller has the message, and keeps it.
         if waits && let Some(producer) = self.data_producers.get_mut(&key) {
             producer.blocked = true;
         }
@@ -210,7 +210,7 @@ impl Sfu {
         }
     }
 
-    /// A DataConsumer does not hold up this DataProducer any more.
+    /// A DataConsumer no longer holds up this DataProducer.
     fn end_block(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         producer.blocking = producer.blocking.saturating_sub(1);

@@ -31,7 +31,7 @@ impl Sfu {
         let mut own = producer.limiter.as_deref_mut();
         let shared = transports.get_mut(&transport);
         let mut shared = shared.and_then(|it| it.limiter.as_deref_mut());
-        // What one of them refuses costs no tokens of the other.
+        // A message that one limit refuses costs no tokens of the other.
         let (limited, action) = if let Some(action) = own.as_mut().and_then(|it| it.refuses(*now)) {
             (Limited::DataProducer(key), action)
         } else if let Some(action) = shared.as_mut().and_then(|it| it.refuses(*now)) {

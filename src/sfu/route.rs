@@ -128,8 +128,8 @@ impl Sfu {
         }
     }
 
-    /// Like [`Self::deliver`], for a message that another router has retained since then. If it is retained here as well,
-    /// it is as old.
+    /// Like [`Self::deliver`], for a message that another router has retained since `since`: if it is retained here
+    /// too, it keeps that age.
     pub(super) fn deliver_retained(
         &mut self,
         key: TransportKey,
@@ -147,7 +147,7 @@ impl Sfu {
         }
     }
 
-    /// What the DataProducer on this stream retains.
+    /// The retained messages of the DataProducer on this stream.
     fn retained_on(&mut self, key: TransportKey, stream: StreamId) -> Option<&mut Retained> {
         let producer = self.transports.get(&key)?.producer_streams.get(&stream)?;
         self.data_producers.get_mut(producer)?.retained.as_deref_mut()

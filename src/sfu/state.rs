@@ -201,7 +201,7 @@ impl Sfu {
             return Some(self.now);
         }
         let next = self.deadlines.next();
-        // Few workers have these: the others pay for one branch.
+        // Few workers have blocks or limits; the others pay for one branch.
         if self.limit_reports.is_empty() && self.blocks.has_no_deadline() {
             return next;
         }

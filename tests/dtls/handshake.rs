@@ -12,6 +12,7 @@ use datasoup::proto::reason::{Code, Reason};
 
 use crate::harness::{
     LATENCY, Ours, Pair, Raw, acquainted, acquainted_on, connected, context, deliver, named, net,
+    withhold_finished,
 };
 use crate::sim::{Conditions, Net, Peer, Side, start};
 
@@ -217,15 +218,7 @@ fn a_lost_last_flight_is_retransmitted_after_its_sender_has_connected() {
 #[test]
 fn data_that_overtakes_the_end_of_the_handshake_arrives_after_it() {
     let mut pair = acquainted();
-    let mut late = Vec::new();
-    pair.run_through(SECOND / 10, &mut |from, datagram| {
-        // Delay the server's ChangeCipherSpec and Finished.
-        if from == Side::B && (datagram[0] == 20 || !late.is_empty()) {
-            late.push(datagram);
-            return Vec::new();
-        }
-        deliver(datagram)
-    });
+    let late = withhold_finished(&mut pair);
     assert_eq!((&pair.a.states[..], &pair.b.states[..]), (&LIFE[..1], &LIFE[..]));
     for number in 0..10 {
         let record = pair.b.seal(&[number]);
@@ -510,7 +503,7 @@ fn sessions_can_move_to_another_thread() {
     check::<Dtls>();
 }
 
-/// A client that offers what we do not accept is told so at once, also if it has to send a cookie back first.
+/// A client that offers nothing that we accept gets an alert at once, even if it has to return a cookie first.
 #[test]
 fn a_hello_that_admits_no_handshake_fails_both_ends_at_once() {
     let no_suites = |hello: &mut Vec<u8>| {
@@ -518,7 +511,7 @@ fn a_hello_that_admits_no_handshake_fails_both_ends_at_once() {
         let cookie = usize::from(hello[60]);
         let suites = 61 + cookie;
         let len = usize::from(hello[suites]) << 8 | usize::from(hello[suites + 1]);
-        // With a key that is shared in advance: the engine ignores what it does not know, and waits.
+        // Suites with pre-shared keys: the engine ignores unknown suites, and waits.
         for suite in hello[suites + 2..suites + 2 + len].chunks_exact_mut(2) {
             suite.copy_from_slice(&[0xc0, 0xa8]);
         }
@@ -543,7 +536,7 @@ fn a_hello_that_admits_no_handshake_fails_both_ends_at_once() {
             });
             assert_eq!(pair.b.states, [DtlsState::Connecting, DtlsState::Failed], "{is_named}");
             assert_eq!(pair.b.code(), Some(code), "{is_named}");
-            // What a path that is only named says in plaintext is not believed before the handshake is over.
+            // Plaintext over a path that is only named is not believed before the handshake is over.
             pair.run_for(if is_named { 30 * SECOND } else { SECOND });
             assert_eq!(pair.a.code(), Some(Code::CertificateUnsupported), "{is_named}");
         }

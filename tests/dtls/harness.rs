@@ -11,7 +11,7 @@ use datasoup::proto::net::{SocketId, Tuple};
 use datasoup::proto::reason::Code;
 use datasoup::proto::transmit::Transmits;
 
-use crate::common::sim::{Conditions, Net, Peer, start};
+use crate::common::sim::{Conditions, Net, Peer, Side, start};
 
 pub(crate) fn context() -> Arc<DtlsContext> {
     Arc::new(DtlsContext::new(Certificate::generate().expect("a certificate")))
@@ -204,6 +204,19 @@ pub(crate) fn deliver(datagram: impl Into<Bytes>) -> Vec<(Duration, Bytes)> {
 }
 
 pub(crate) type Pair = Net<Ours, Ours>;
+
+/// Runs a handshake, but keeps back the ChangeCipherSpec and Finished of B, the server. Returns these datagrams.
+pub(crate) fn withhold_finished(pair: &mut Pair) -> Vec<Bytes> {
+    let mut late = Vec::new();
+    pair.run_through(Duration::from_millis(100), &mut |from, datagram| {
+        if from == Side::B && (datagram[0] == 20 || !late.is_empty()) {
+            late.push(datagram);
+            return Vec::new();
+        }
+        deliver(datagram)
+    });
+    late
+}
 
 /// Two peers on a perfect network.
 pub(crate) fn net<A: Peer, B: Peer>(now: Instant, a: A, b: B) -> Net<A, B> {

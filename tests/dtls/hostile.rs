@@ -7,7 +7,9 @@ use bytes::Bytes;
 use datasoup::proto::dtls::{Dtls, DtlsRole, DtlsState, Path};
 use datasoup::proto::reason::Code;
 
-use crate::harness::{LATENCY, Ours, Pair, Raw, acquainted, connected, deliver, named, net};
+use crate::harness::{
+    LATENCY, Ours, Pair, Raw, acquainted, connected, deliver, named, net, withhold_finished,
+};
 use crate::sim::{Peer, Random, Side, start};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -504,15 +506,7 @@ fn what_anyone_can_write_ends_no_handshake_over_a_path_that_is_only_named() {
 #[test]
 fn forged_data_keeps_out_no_early_data_of_the_peer_over_a_path_that_is_only_named() {
     let mut pair = named();
-    let mut late = Vec::new();
-    pair.run_through(SECOND / 10, &mut |from, datagram| {
-        // Delay the server's ChangeCipherSpec and Finished.
-        if from == Side::B && (datagram[0] == 20 || !late.is_empty()) {
-            late.push(datagram);
-            return Vec::new();
-        }
-        deliver(datagram)
-    });
+    let late = withhold_finished(&mut pair);
     for number in 0..20 {
         pair.a.handle_datagram(pair.now, &record(23, 1, number, &[7; 40]));
     }

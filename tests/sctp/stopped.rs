@@ -1,4 +1,4 @@
-//! Streams whose messages wait here, although they have arrived.
+//! Stopped streams, whose messages have arrived and wait.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::sim::{Conditions, Random};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The messages that fit what may wait to be taken, of four bytes each.
+/// How many messages of four bytes may wait to be taken.
 const MANY: u32 = 15_000;
 
-/// Two associations, of which B has these messages of A and has taken none. Message `n` is on the stream `stream(n)`.
+/// Two associations: B has received messages of A and has taken none. Message `n` is on the stream `stream(n)`.
 fn waiting(count: u32, stream: impl Fn(u32) -> StreamId) -> Pair {
     let mut net = pair(Conditions::PERFECT, 1);
     net.b.is_busy = true;
@@ -42,7 +42,7 @@ fn take(sctp: &mut Association) -> Option<(StreamId, u32)> {
     }
 }
 
-/// In an unoptimized build it takes 0.1 s, and would take 15 s if all that waits moved for each message.
+/// An unoptimized build takes 0.1 s, and would take 15 s if all waiting messages moved for each one.
 #[track_caller]
 fn assert_soon(began: Instant) {
     assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
@@ -167,7 +167,7 @@ fn take_one(
         }
         SctpEvent::ArrivalsTaken { fence } => {
             let place = fences.iter().position(|it| *it == fence);
-            fences.remove(place.expect("it was put up, and is passed once"));
+            fences.remove(place.expect("it was set, and is passed once"));
         }
         _ => {}
     }
@@ -225,7 +225,7 @@ fn stopped_streams_keep_no_more_than_a_bound_beside_the_window() {
         while *sent < EACH && net.a.sctp.send(net.now, stream, numbered(*sent, 10_000)).is_ok() {
             *sent += 1;
         }
-        // The worker is busy in between, so what has come waits when the stream is stopped.
+        // The worker is busy in between, so messages wait when the stream is stopped.
         net.run_for(2 * SECOND);
         while let Some(stream) = net.b.sctp.next_message_stream() {
             net.b.sctp.stop_stream(stream);

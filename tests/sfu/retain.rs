@@ -346,7 +346,7 @@ fn a_message_behind_a_tunnel_that_is_not_retained_leaves_the_age_of_the_one_befo
     lab.sfu().data_consumer(carrier).expect("open").start();
     lab.sfu().send(first, text("new"), None);
     lab.run_for(Duration::from_secs(1));
-    // The stream goes on with what another DataProducer retains.
+    // The stream continues with the retained messages of another DataProducer.
     lab.sfu().data_consumer(carrier).expect("open").close();
     let (carrier, _) = over(&mut lab, second);
     lab.sfu().data_consumer(carrier).expect("open").start();

@@ -22,8 +22,8 @@ impl EarlyDatagrams {
     }
 
     /// Keeps a sealed record until the handshake has ended, because the keys are not known before. Returns how many
-    /// records are dropped because of a bound. The peer's first ones matter most. But if the sender is not proved, the
-    /// oldest make room, so that a few forged records do not keep out all others.
+    /// records are dropped because of a bound. The peer's first records matter most, so later ones are dropped. But if
+    /// the sender is not proved, the oldest make room, so that a few forged records do not keep out the others.
     pub(super) fn keep_data(&mut self, record: &[u8], is_proved: bool) -> u64 {
         let mut dropped = 0;
         while !self.push(record) {

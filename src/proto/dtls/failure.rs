@@ -72,7 +72,7 @@ fn is_about_the_certificate(error: &Error) -> bool {
     }
 }
 
-/// Whether the engine finds an error only in the hello of a client that has sent its cookie back.
+/// Whether the engine reports this error only for a client that has returned its cookie.
 pub(super) fn is_of_proved_client(error: &Error) -> bool {
     matches!(
         error,

@@ -36,7 +36,7 @@ pub(super) enum Heard {
     Dropped,
     /// These datagrams answer it.
     Answered(Vec<Box<[u8]>>),
-    /// The client has sent its cookie back, and its hello admits no handshake.
+    /// The client has returned its cookie, but its hello allows no handshake.
     Failed(dimpl::Error),
     /// The client has sent its cookie back. Its engine has more output.
     Proved(Box<dimpl::Dtls>, Vec<Box<[u8]>>),

@@ -1,12 +1,12 @@
-//! What has arrived and waits to be taken: events in their order, and messages of streams that are stopped.
+//! Events that wait to be taken, in order, and the messages of stopped streams.
 //!
 //! ```text
 //! message ─► events ─► at the front, its stream stopped ─► kept ─ resumed ─► before the events
 //!            events empty ─► the next message that sctp-proto has of a stream that was resumed
 //! ```
 //!
-//! A limit resumes a stream for one message and stops it again. So neither may cost more the more waits: what is among the
-//! events moves at most once, when it would be next.
+//! A limit resumes a stream for one message and stops it again, so the cost of either must not grow with the number of
+//! waiting messages: a message among the events moves at most once, when it would be next.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -16,35 +16,35 @@ use rustc_hash::FxHashMap;
 use super::event::SctpEvent;
 use crate::proto::message::{Message, StreamId};
 
-/// The messages that may wait to be taken before packets are dropped, in charged bytes; one packet may complete a receive
-/// window full of messages on top. And those that stopped streams may keep before others are left in sctp-proto as well, where
+/// In charged bytes: how much may wait among the events before packets are dropped (one packet may complete a receive
+/// window full of messages on top), and how much stopped streams may keep before messages stay in sctp-proto, where
 /// they fill the window.
 const MAX_WAITING: usize = 1024 * 1024;
 
-/// The events of an association, the first one first.
+/// The events of an association that wait, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     events: VecDeque<SctpEvent>,
-    /// How many have left `events`: an event has the number of those before it.
+    /// How many events have left. An event is numbered by those before it.
     left: u64,
     /// The charge of the messages among `events`.
     untaken: usize,
-    /// Once a stream was stopped, or a fence put up.
+    /// Present once a stream was stopped or a fence set.
     stops: Option<Box<Stops>>,
 }
 
 #[derive(Debug, Default)]
 struct Stops {
-    /// Those that are stopped, or were and may still have messages here or in sctp-proto.
+    /// The streams that are stopped, or were stopped and may still have messages here or in sctp-proto.
     streams: FxHashMap<StreamId, StoppedStream>,
-    /// The charge of all that they keep.
+    /// The charge of the messages that they keep.
     kept: usize,
     /// Resumed streams that keep messages.
     resumed: VecDeque<StreamId>,
-    /// Resumed streams of which sctp-proto may have messages. They are read one by one, so that no more is taken out of the
-    /// window than is wanted.
+    /// Resumed streams that may have messages in sctp-proto. These are read one by one, so that the window opens only
+    /// as far as messages are taken.
     lagging: VecDeque<StreamId>,
-    /// Those that wait for events to leave.
+    /// Fences that wait for events to leave.
     fences: VecDeque<Fence>,
     /// The numbers of fences that are passed.
     passed: VecDeque<u32>,
@@ -53,30 +53,30 @@ struct Stops {
 #[derive(Debug, Default)]
 struct StoppedStream {
     is_stopped: bool,
-    /// Whether what completes is read at once, because the peer has reset the stream.
+    /// Whether completed messages are read at once, because the peer has reset the stream.
     is_read: bool,
     is_in_resumed: bool,
     is_in_lagging: bool,
-    /// What was stopped when it was next. It follows what was resumed before, and precedes what is among the events.
+    /// Messages that were next while the stream was stopped. They come before those among the events.
     messages: VecDeque<Message>,
-    /// The charge of these.
+    /// The charge of these messages.
     charge: usize,
-    /// Its messages among the events have lower numbers.
+    /// All its messages among the events have numbers below this.
     until: u64,
     /// The charge of what has been taken since it was first stopped.
     taken: u64,
-    /// Those that wait until this much has been taken.
+    /// Fences, each with how much must have been taken.
     fences: VecDeque<(u64, u32)>,
 }
 
-/// Waits for what the peer had sent on a stream when it was put up.
+/// Passed once all that had arrived on a stream when the fence was set has been taken.
 #[derive(Debug)]
 struct Fence {
     stream: StreamId,
     fence: u32,
-    /// Waits for the events with lower numbers.
+    /// It waits for the events with lower numbers.
     until: u64,
-    /// The charge of what sctp-proto had of the stream at most.
+    /// The most that sctp-proto may have held of the stream, in charged bytes.
     held: usize,
 }
 
@@ -199,8 +199,8 @@ impl Arrivals {
         true
     }
 
-    /// The stream to read from sctp-proto, if nothing else waits to be taken: one message, or [`Self::forget`] if
-    /// there is none.
+    /// The stream from which to read one message from sctp-proto, if nothing else waits to be taken. Call
+    /// [`Self::forget`] if there is none.
     pub(super) fn next_to_read(&mut self) -> Option<StreamId> {
         let stops = self.stops.as_mut()?;
         if !self.events.is_empty() || !stops.resumed.is_empty() {
@@ -234,17 +234,17 @@ impl Arrivals {
         stopped.is_some_and(|it| !it.is_read)
     }
 
-    /// From now on all that sctp-proto has of `stream` is read at once. Returns false if it was never stopped.
+    /// From now on all messages of `stream` in sctp-proto are read at once. Returns false if it was never stopped.
     pub(super) fn begin_to_read(&mut self, stream: StreamId) -> bool {
         let stopped = self.stops.as_mut().and_then(|stops| stops.streams.get_mut(&stream));
         stopped.map(|it| it.is_read = true).is_some()
     }
 
-    /// Everything that sctp-proto had of a stream is read.
+    /// All messages of the stream in sctp-proto have been read.
     pub(super) fn see_all_read(&mut self, stream: StreamId) {
         let left = self.left;
         let Some(stops) = &mut self.stops else { return };
-        // If there is more of it among the events, what waits for these goes on once the stream is resumed.
+        // If the stream has more messages among the events, its fences continue once it is resumed.
         if let Some(it) = stops.streams.get_mut(&stream).filter(|it| it.until <= left) {
             let last = it.taken + it.charge as u64;
             it.fences.iter_mut().for_each(|(at, _)| *at = last.min(*at));
@@ -268,8 +268,8 @@ impl Arrivals {
         self.stops.as_ref().is_some_and(|it| !it.lagging.is_empty()) && self.events.is_empty()
     }
 
-    /// Has [`SctpEvent::ArrivalsTaken`] follow the messages of `stream` that wait to be taken, also if it is stopped.
-    /// `held` is the charge of all messages in sctp-proto. Returns false if there is nothing to wait for.
+    /// Emits [`SctpEvent::ArrivalsTaken`] once the messages of `stream` that now wait have been taken, even if it is
+    /// stopped. `held`: the charge of all messages in sctp-proto. Returns false if there is nothing to wait for.
     pub(super) fn fence(&mut self, stream: StreamId, fence: u32, held: usize) -> bool {
         let stops = self.stops.as_ref();
         let stopped = stops.and_then(|it| it.streams.get(&stream));
@@ -285,7 +285,7 @@ impl Arrivals {
         true
     }
 
-    /// Leaves what arrives on `stream` in sctp-proto until nothing else waits to be taken, if stopped streams keep too much.
+    /// If stopped streams keep too much: leaves the messages of `stream` in sctp-proto until nothing else waits.
     /// Returns whether it does.
     pub(super) fn defers(&mut self, stream: StreamId) -> bool {
         let until = self.left + self.events.len() as u64;
@@ -298,7 +298,7 @@ impl Arrivals {
         true
     }
 
-    /// Whether so much waits among the events that packets are dropped.
+    /// Whether packets are dropped, because too much waits among the events.
     pub(super) fn is_full(&self) -> bool {
         self.untaken >= MAX_WAITING
     }
@@ -315,7 +315,7 @@ impl Arrivals {
             .take_if(|it| it.streams.is_empty() && it.fences.is_empty() && it.passed.is_empty());
     }
 
-    /// Has neither list begin with a message that may not be taken, and moves the fences on.
+    /// Removes messages that may not be taken yet from the fronts of both lists, and advances the fences.
     fn settle(&mut self) {
         let Some(stops) = &mut self.stops else { return };
         while let Some(SctpEvent::Message { stream, .. }) = self.events.front()

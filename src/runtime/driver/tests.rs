@@ -411,7 +411,7 @@ fn time_to_remove(consumers: usize, close: Close) -> Duration {
     taken
 }
 
-/// Asserts that 50,000 take about as long as ten times 5,000.
+/// Asserts that 50,000 entities take about as long as ten times 5,000.
 fn assert_linear(what: &str, time: impl Fn(usize) -> Duration) {
     const FEW: usize = 5_000;
     // Both measurements take about as long, so that other processes delay both alike. Quadratic work would give 10.
@@ -451,7 +451,7 @@ fn the_time_to_remove_consumers_grows_with_their_number_and_not_with_its_square(
     }
 }
 
-/// How long it takes until the last of the DataConsumers that hold up a DataProducer does not any more.
+/// How long it takes until the last of many blocking DataConsumers releases its DataProducer.
 fn time_to_unblock(consumers: usize) -> Duration {
     let mut scene = Scene::new([1]);
     let (producer, keys) = scene.produce_for(1, consumers, 1000);

@@ -73,7 +73,7 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
     /// How many of them may hold it up.
     pub(in crate::sfu) blockers: u32,
-    /// How many of them do.
+    /// How many hold it up now.
     pub(in crate::sfu) blocking: u32,
     /// Whether its source waits: for a DataConsumer, for tokens, or until held messages are routed.
     pub(in crate::sfu) blocked: bool,

@@ -14,7 +14,7 @@ use crate::sfu::id::{DataProducerKey, TransportKey};
 /// limit is gone. So long waits are split.
 const LONGEST_WAIT: f64 = 60.0;
 
-/// The bytes of a small message.
+/// The size of a small message in bytes.
 const SMALL: f64 = 64.0;
 
 /// A limit, and how much it has dropped since the last event.
@@ -160,7 +160,7 @@ impl Limiter {
         Some(now + wait + Duration::from_micros(1))
     }
 
-    /// How many DataProducers go on at once, at least 1: each asks again before its message.
+    /// How many DataProducers may go on at once, at least 1: each checks the limit again before its message.
     pub(in crate::sfu) fn turns(&self) -> usize {
         let limit = self.limit.iter();
         let messages = limit.clone().filter_map(|it| it.messages.as_ref()).map(|it| it.tokens);
@@ -168,7 +168,8 @@ impl Limiter {
         messages.chain(bytes).reduce(f64::min).map_or(1, |it| it.max(1.0) as usize)
     }
 
-    /// What is to happen to a message for which there are no tokens. What 'block' did not keep back passes.
+    /// The action for the next message, if there are no tokens for it. With 'block' it passes: it was not kept back
+    /// before.
     pub(in crate::sfu) fn refuses(&mut self, now: Instant) -> Option<LimitAction> {
         let limit = self.limit.as_mut()?;
         limit.fill(now);

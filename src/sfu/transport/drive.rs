@@ -64,7 +64,7 @@ impl Sfu {
     }
 
     /// Flushes the transports that had input, as many as one turn may.
-    #[inline(never)] // A turn without work saves no registers for it.
+    #[inline(never)] // So that a turn without work need not save registers.
     pub(in crate::sfu) fn flush_dirty(&mut self) {
         let end = self.work + work::SHARE;
         while self.work < end

@@ -149,7 +149,7 @@ impl Association {
         }
     }
 
-    /// Takes what sctp-proto has of a stream that is or was stopped, and is about to forget.
+    /// Takes the messages of a stream that is or was stopped out of sctp-proto, which is about to forget them.
     pub(super) fn read_stopped(&mut self, stream: StreamId) {
         if self.arrivals.begin_to_read(stream) {
             self.read_all(stream);
