@@ -37,7 +37,16 @@ export type ClusterOptions = {
    * How many milliseconds a path stays after its last DataConsumer. 0-3600000, default 5000.
    */
   linger?: number;
+  /**
+   * How messages of other hosts come to this one. 'pipe': over UDP, encrypted. 'bus': these datagrams over the bus, which
+   * costs several times as much, and the event loop of both hosts takes part. 'auto', the default: over the bus once three
+   * pipes in a row have failed because of UDP, which is tried again each minute. Hosts send what is asked for either way.
+   */
+  carrier?: 'auto' | Carrier;
 };
+
+/** How messages come from another host: over UDP, or over the bus. */
+export type Carrier = 'pipe' | 'bus';
 
 export type HostInfo = { host: string };
 
@@ -66,17 +75,27 @@ export type ClusterStats = {
   /** Control messages for which `publish()` of the bus threw. They count as lost. */
   unsent: number;
   hosts: string[];
-  /** Per host that something is taken from: the state of the pipe, DataProducers, and pipes that have failed in a row. */
+  /**
+   * Per host that something is taken from: the state of the pipe, what carries its messages, DataProducers, pipes that have
+   * failed in a row, and why the last one has, until UDP has worked for a lease.
+   */
   takes: {
     host: string;
     state: 'idle' | 'creating' | 'asking' | 'connecting' | 'up';
+    carrier: Carrier;
     wanted: number;
     failures: number;
+    error?: string;
   }[];
   /** Pipes from other hosts that have failed or could not be made, in all. */
   pipeFailures: number;
-  /** Per host that takes something from this one: DataProducers. */
-  gives: { host: string; carried: number }[];
+  /** Per host that takes something from this one: what carries messages, and DataProducers. */
+  gives: { host: string; carrier: Carrier; carried: number }[];
+  /**
+   * Datagrams of pipes that went over the bus: bytes, and datagrams that were dropped because the bus or the pipe did not
+   * take them. SCTP sends these again, so they are not messages lost.
+   */
+  overBus: { bytesSent: number; bytesReceived: number; datagramsDropped: number };
   rooms: number;
   paths: number;
 };
@@ -98,6 +117,8 @@ export type ClusterEvents = {
   died: [error: Error];
   /** A host speaks a version of the protocol that is too far from that of this one. Once per host. */
   incompatible: [host: string];
+  /** With `carrier: 'auto'`: messages of a host come another way now. 'missed' says how many the change has cost. */
+  carrier: [host: string, carrier: Carrier, why: string];
 };
 
 /** A host of a cluster. */
@@ -173,7 +194,8 @@ export interface Room<Info = unknown>
    *
    * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer.
    * @throws UnsupportedError: `overflow: 'block'` for a DataProducer of another host.
-   * @throws Error: its host is gone. The reason of `signal`.
+   * @throws Error: its host is gone, or cannot be reached: after three pipes in a row that failed, and one over the bus
+   * (`carrier`), in some 20 s. The reason of `signal`.
    */
   consumeData(
     transport: types.Transport,

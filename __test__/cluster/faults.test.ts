@@ -1,6 +1,7 @@
 import { Envelope, epochOf } from '../../lib/cluster/envelope';
 import { Peer, Peers } from '../../lib/cluster/Peers';
 import type { Entry } from '../../lib/cluster/types';
+import type { FakeDataConsumer } from '../helpers/cluster/FakeGateway';
 import { type Process, World } from '../helpers/cluster/World';
 
 // The faults that a cluster survives, one by one, in virtual time.
@@ -45,6 +46,11 @@ async function sending(ms: number): Promise<void> {
 function lost(): { lost: number; told: number } {
   const session = b.sessions.get(id)!;
   return { lost: session.gaps + a.producers.get(id)!.sent - session.last, told: session.told };
+}
+
+/** The stream of `a` to `b`. */
+function carried(): FakeDataConsumer {
+  return [...a.gateway.dataProducers.get(id)!.consumers][0]!;
 }
 
 function downs(process: Process): string[] {
@@ -525,7 +531,7 @@ test('a host that answers too late to a join is asked when it asks itself', asyn
 });
 
 test('old requests of a taker are refused: a lower gen, a lower pipe number', async () => {
-  const [pipe] = a.plane.pipes;
+  const [pipe] = a.gateway.transports;
   const late = (message: object): void => {
     const text = JSON.stringify({ v: 1, id: '1'.repeat(32), to: a.epoch, ...message });
     b.bus.publish('p.to.a', b.sealer.seal('p.to.a', Buffer.from(text)));
@@ -534,8 +540,8 @@ test('old requests of a taker are refused: a lower gen, a lower pipe number', as
   late({ type: 'want', pipe: 0, gen: 99, items: [[id, null]] });
   late({ type: 'pipe', pipe: 0, address: 'b', port: 99, fingerprint: '' });
   await world.run(50);
-  expect(pipe!.carried.has(id)).toBe(true);
-  expect([...a.plane.pipes]).toEqual([pipe]);
+  expect(carried().transport).toBe(pipe);
+  expect([...a.gateway.transports]).toEqual([pipe]);
   await sending(100);
   expect(lost().told).toBe(0);
 });
@@ -546,21 +552,16 @@ test('what changes while a want waits for its answer goes with the next one', as
   await world.run(70);
   b.host.change('a', id, [2]);
   await world.run(300);
-  expect([...a.plane.pipes][0]!.carried.get(id)!.subchannels).toEqual([2]);
+  expect(carried().subchannels).toEqual([2]);
 });
 
 test('a stream that the origin ends is wanted again, and what was lost is said', async () => {
   await sending(100);
-  world.delay = { min: 40, max: 40 };
-  const [pipe] = b.plane.pipes;
-  // The answer to what is asked first belongs to the first stream.
-  b.host.change('a', id, true);
-  [...a.plane.pipes][0]!.carried.clear();
-  await sending(200);
-  pipe!.onstreamclosed(id);
+  world.delay = { min: 100, max: 100 };
+  carried().close();
   await sending(30);
-  pipe!.onstreamclosed(id);
-  await sending(500);
+  carried()?.close();
+  await sending(800);
   await world.run(100);
   const { lost: gaps, told } = lost();
   expect(gaps).toBeGreaterThan(5);
@@ -623,15 +624,205 @@ test('subchannels of a path change with the last of many calls, and no message o
   }
   await world.run(200);
   expect(requests()).toBe(before + 1);
-  expect([...a.plane.pipes][0]!.carried.get(id)!.subchannels).toEqual([9]);
+  expect(carried().subchannels).toEqual([9]);
 });
 
 test('the pipe closes with the last that is taken through it', async () => {
-  expect(b.plane.pipes.size).toBe(1);
+  expect(b.gateway.transports.size).toBe(1);
   b.release(id);
   await world.run(100);
-  expect([a, b, c].map((process) => process.plane.pipes.size)).toEqual([0, 0, 0]);
+  expect([a, b, c].map((process) => process.gateway.transports.size)).toEqual([0, 0, 0]);
   expect(b.host.stats().takes).toEqual([]);
+});
+
+describe('where UDP is blocked', () => {
+  /** What `b` is told of a DataProducer of `a` that it wants from now on. */
+  function want(): { ready: jest.Mock; failed: jest.Mock; missed: jest.Mock } {
+    const taker = { ready: jest.fn(), failed: jest.fn(), missed: jest.fn() };
+    b.release(id);
+    b.host.want('a', b.entries.get(id)!, true, taker);
+    return taker;
+  }
+
+  test('the bus carries after three pipes that failed, in order, and UDP again once it works', async () => {
+    world.blockUdp('a', 'b');
+    await sending(25_000);
+    expect(b.events).toEqual(['carrier a bus']);
+    expect(b.host.stats().takes).toMatchObject([{ host: 'a', state: 'up', carrier: 'bus' }]);
+    expect(a.host.stats().gives).toEqual([{ host: 'b', carrier: 'bus', carried: 1 }]);
+    await world.run(100);
+    const before = lost();
+    expect(before.lost).toBeGreaterThan(100);
+    expect(before.told).toBe(before.lost);
+    // Each minute UDP is tried beside it, at no cost.
+    await sending(130_000);
+    await world.run(100);
+    expect(lost()).toEqual(before);
+    expect(a.gateway.transports.size).toBe(1);
+    world.blockUdp('a', 'b', -1);
+    await sending(65_000);
+    await world.run(100);
+    expect(b.events).toEqual(['carrier a bus', 'carrier a pipe']);
+    expect(b.host.stats().takes).toMatchObject([
+      { carrier: 'pipe', failures: 0, error: undefined },
+    ]);
+    const after = lost();
+    expect(after.told).toBe(after.lost);
+    expect(after.lost - before.lost).toBeLessThan(5);
+    expect([a, b].map(({ gateway }) => gateway.transports.size)).toEqual([1, 1]);
+    expect(downs(b)).toEqual([]);
+  });
+
+  test('what is wanted then begins over the bus, and at once for a host that is known for it', async () => {
+    world.blockUdp('a', 'b');
+    await world.run(25_000);
+    const again = want();
+    await world.run(500);
+    expect(again.ready).toHaveBeenCalled();
+    b.host.release('a', id);
+    await world.run(10_000);
+    expect(b.gateway.transports.size).toBe(0);
+    const later = want();
+    await world.run(500);
+    expect(later.ready).toHaveBeenCalled();
+    expect(b.host.stats().takes).toMatchObject([{ carrier: 'bus', failures: 0 }]);
+  });
+
+  test('a bus that is away breaks what it carries, and what is lost is said', async () => {
+    world.blockUdp('a', 'b');
+    await sending(25_000);
+    world.busDown = 1;
+    await sending(10_000);
+    world.busDown = 0;
+    await sending(20_000);
+    await world.run(100);
+    const { lost: gaps, told } = lost();
+    expect(gaps).toBeGreaterThan(300);
+    expect(told).toBe(gaps);
+    expect(b.host.stats().takes).toMatchObject([{ state: 'up', carrier: 'bus' }]);
+    expect(downs(a)).toEqual([]);
+    expect(downs(b)).toEqual([]);
+  });
+
+  test.each(['auto', 'pipe'] as const)(
+    'carrier %s: what never was ready fails',
+    async (carrier) => {
+      world = new World(1, { lease: LEASE, carrier });
+      [a, b] = ['a', 'b'].map((name) => world.start(name)) as [Process, Process];
+      for (const process of [a, b]) process.join(ROOM);
+      id = a.announce(ROOM);
+      await world.run(100);
+      world.blockUdp('a', 'b');
+      // The gateway of `a` makes no pipe for the bus either.
+      world.workerErrors = carrier === 'auto' ? 1 : 0;
+      const { failed } = want();
+      await world.run(carrier === 'auto' ? 900 : 5000);
+      expect(failed).not.toHaveBeenCalled();
+      const [take] = b.host.stats().takes;
+      expect(take!.error).toMatch(
+        carrier === 'auto' ? 'no port is free' : /no answer from a:\d+ by UDP/,
+      );
+      await world.run(25_000);
+      expect(failed).toHaveBeenCalledTimes(1);
+      expect(failed.mock.calls[0][0].message).toMatch(/^no path to host a: /);
+      expect(b.gateway.transports.size).toBe(0);
+      await world.run(20_000);
+      expect([a.gateway.transports.size, world.relays.size]).toEqual([0, 0]);
+    },
+  );
+
+  test('carrier bus: nothing goes over UDP', async () => {
+    world = new World(1, { lease: LEASE, carrier: 'bus' });
+    [a, b] = ['a', 'b'].map((name) => world.start(name)) as [Process, Process];
+    for (const process of [a, b]) process.join(ROOM);
+    id = a.announce(ROOM);
+    await world.run(100);
+    world.blockUdp('a', 'b');
+    b.want('a', id);
+    await world.run(500);
+    await sending(70_000);
+    expect(lost()).toEqual({ lost: 0, told: 0 });
+    expect(b.events).toEqual(['hostup a']);
+  });
+});
+
+test('a bus that is down when something is wanted: it fails', async () => {
+  world.busDown = 1;
+  const taker = { ready: jest.fn(), failed: jest.fn(), missed: jest.fn() };
+  const other = [...b.seen.get(ROOM)!].find((each) => each.startsWith('c '))!.slice(2);
+  b.host.want('c', b.entries.get(other)!, true, taker);
+  // Over a pipe that works, and one that would have to be made.
+  b.release(id);
+  b.host.want('a', b.entries.get(id)!, true, taker);
+  await world.run(30_000);
+  expect(taker.failed.mock.calls.map(([error]) => error.message)).toEqual([
+    'host a does not answer on the bus',
+    'no path to host c: the host does not answer on the bus',
+  ]);
+  world.busDown = 0;
+  await world.run(3000);
+});
+
+test('a tunnel that is in use stays, although its stream was replaced', async () => {
+  b.host.change('a', id, [1]);
+  await world.run(200);
+  b.host.change('a', id, true);
+  await world.run(200);
+  const tunnel = a.gateway.dataProducers.get(id);
+  await world.run(70_000);
+  expect(a.gateway.dataProducers.get(id)).toBe(tunnel);
+  // And ends a minute after the last use.
+  b.release(id);
+  await world.run(70_000);
+  expect(a.gateway.dataProducers.size).toBe(0);
+});
+
+test('pipes that break again and again, and subchannels that change meanwhile: the consumer stays', async () => {
+  const dataProducer = b.gateway.dataProducers.get(id);
+  const session = b.sessions.get(id)!;
+  session.all = false;
+  world.workerDelay = 200;
+  for (let round = 0; round < 60; round += 1) {
+    const [transport] = [...a.gateway.transports].slice(-1);
+    if (world.random.chance(0.5)) transport?.close();
+    b.host.change('a', id, world.random.pick([true, [1, 2, 3]]));
+    await sending(world.random.below(700));
+  }
+  world.workerDelay = 1;
+  b.host.change('a', id, true);
+  await sending(6000);
+  await world.run(100);
+  expect(b.gateway.dataProducers.get(id)).toBe(dataProducer);
+  expect(session.last).toBe(a.producers.get(id)!.sent);
+  expect(session.told).toBeGreaterThanOrEqual(session.gaps);
+  expect([a, b].map(({ gateway }) => gateway.transports.size)).toEqual([1, 1]);
+});
+
+test('a stream that is replaced while it is being made: the answer to the first one is not that to the second', async () => {
+  world.workerDelay = 100;
+  b.host.change('a', id, [1, 2, 3]);
+  await world.run(1);
+  b.host.change('a', id, true);
+  await world.run(2000);
+  await sending(100);
+  await world.run(500);
+  expect(b.sessions.get(id)!.last).toBe(a.producers.get(id)!.sent);
+});
+
+test('what the origin cannot send at first is asked for again', async () => {
+  world.workerErrors = 0.7;
+  for (let round = 0; round < 10; round += 1) {
+    b.release(id);
+    b.want('a', id);
+    await world.run(50);
+  }
+  world.workerErrors = 0;
+  await world.run(10_000);
+  if (!b.sessions.has(id)) b.want('a', id);
+  await world.run(500);
+  await sending(100);
+  await world.run(100);
+  expect(lost()).toEqual({ lost: 0, told: 0 });
 });
 
 test('what the origin does not have fails', async () => {

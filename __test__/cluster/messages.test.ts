@@ -45,6 +45,8 @@ const WHOLE: [Kind, Message][] = [
   ],
   ['to', { type: 'piped', re: NONCE, address: '10.0.0.1', port: 1, fingerprint: 'f' }],
   ['to', { type: 'piped', re: NONCE, error: 'refused' }],
+  ['to', { type: 'pipe', id: NONCE, to: EPOCH, pipe: 1, bus: NONCE, fingerprint: 'f' }],
+  ['to', { type: 'piped', re: NONCE, bus: NONCE, fingerprint: 'f' }],
   [
     'to',
     {
@@ -156,6 +158,17 @@ test.each<[string, Kind, object | string]>([
     'to',
     { type: 'pipe', id: NONCE, to: EPOCH, pipe: 1, address: '::1', port: 0, fingerprint: '' },
   ],
+  [
+    'a pipe over both',
+    'to',
+    { type: 'pipe', id: NONCE, to: EPOCH, pipe: 1, address: '::1', bus: NONCE, fingerprint: '' },
+  ],
+  [
+    'a relay on another subject',
+    'to',
+    { type: 'pipe', id: NONCE, to: EPOCH, pipe: 1, bus: 'room.x', fingerprint: '' },
+  ],
+  ['a pipe to nowhere', 'to', { type: 'pipe', id: NONCE, to: EPOCH, pipe: 1, fingerprint: '' }],
   ['half an answer', 'to', { type: 'piped', re: NONCE, address: '::1' }],
   [
     'subchannels that are false',

@@ -92,7 +92,7 @@ function act(world: World, process: Process, names: string[], silent: boolean): 
   const [other] = names.filter((it) => it !== process.name);
 
   if (process.paused) return;
-  switch (random.below(silent ? 21 : 19)) {
+  switch (random.below(silent ? 22 : 20)) {
     case 0:
     case 1:
     case 2:
@@ -176,11 +176,23 @@ function act(world: World, process: Process, names: string[], silent: boolean): 
       break;
     case 18:
       fault(
-        () => Object.assign(world, { planeErrors: random.pick([0, 0.2]), planeDelay: 100 }),
-        () => Object.assign(world, { planeErrors: 0, planeDelay: 1 }),
+        () =>
+          Object.assign(world, {
+            workerDelay: random.pick([20, 300]),
+            workerErrors: random.pick([0, 0.1, 0.3]),
+          }),
+        () => Object.assign(world, { workerDelay: 1, workerErrors: 0 }),
       );
       break;
     case 19:
+      // Long enough for the bus to carry, or to try UDP again.
+      world.fault(
+        10_000 + random.below(100_000),
+        () => world.blockUdp(process.name, other!),
+        () => world.blockUdp(process.name, other!, -1),
+      );
+      break;
+    case 20:
       fault(
         () => names.forEach((name) => world.busGroup.set(name, random.below(2))),
         () => world.busGroup.clear(),

@@ -4,7 +4,12 @@ import * as path from 'node:path';
 
 import * as datasoup from '../..';
 import type { types } from '../..';
-import { createCluster, type Cluster, type Room } from '../../subpaths/cluster';
+import {
+  createCluster,
+  type Cluster,
+  type ClusterOptions,
+  type Room,
+} from '../../subpaths/cluster';
 import '../helpers/closeWorkers';
 import { CLIENTS } from '../helpers/cluster/clients';
 import { BusServer } from '../helpers/cluster/servers';
@@ -24,6 +29,7 @@ describe.each([
 ] as const)('over %s', (name, kind) => {
   let server: BusServer;
   let client: Awaited<ReturnType<(typeof CLIENTS)[string]>>;
+  let options: ClusterOptions;
   let cluster: Cluster;
   let worker: types.Worker;
   let room: Room;
@@ -45,12 +51,13 @@ describe.each([
   beforeAll(async () => {
     server = await BusServer.start(kind);
     client = await CLIENTS[name]!(server.port);
-    cluster = await createCluster({
+    options = {
       bus: client.bus,
       secret: 'a secret that both processes know, as they should',
       listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
       lease: LEASE,
-    });
+    };
+    cluster = await createCluster(options);
     worker = await datasoup.createWorker();
     const router = await worker.createRouter();
     transport = await router.createDirectTransport();
@@ -87,11 +94,30 @@ describe.each([
     if (name !== 'ioredis') expect(replayed).toBeUndefined();
   });
 
+  test('messages cross over the bus where UDP is blocked', async () => {
+    const remote = await createCluster({ ...options, carrier: 'bus' });
+    const router = await worker.createRouter();
+    const far = await remote.join('r', { router });
+    const [{ id }] = (await nextEvent(far, 'dataproducer')) as [{ id: string }];
+    const direct = await router.createDirectTransport();
+    const received = new Inbox(await far.consumeData(direct, { dataProducerId: id }));
+    other.send({ send: 1000 });
+    await received.count(1000);
+    const numbers = received.texts.map(Number);
+    expect(numbers).toEqual(numbers.map((_, index) => numbers[0]! + index));
+    await inbox.count(1300);
+    const { takes, overBus } = await remote.getStats();
+    expect(takes).toMatchObject([{ host: 'other', carrier: 'bus', failures: 0 }]);
+    expect(overBus.bytesReceived).toBeGreaterThan(1000);
+    await remote.close();
+    router.close();
+  });
+
   test('a host that leaves has delivered everything', async () => {
     const gone = nextEvent(room, 'dataproducergone');
     other.send({ send: 500, leave: true });
     expect(await gone).toMatchObject([{ host: 'other' }, 'left']);
-    await inbox.count(800);
+    await inbox.count(1800);
     if (other.exitCode === null) await once(other, 'exit');
   });
 

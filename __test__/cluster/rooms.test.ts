@@ -73,8 +73,8 @@ async function withRouter(cluster: Cluster): Promise<Omit<Host, 'cluster'>> {
   return { worker, router, transport, room: await cluster.join('r', { router }) };
 }
 
-async function start(host: string): Promise<Host> {
-  const cluster = await clusters.createCluster({ ...valid(), host });
+async function start(host: string, options: Partial<ClusterOptions> = {}): Promise<Host> {
+  const cluster = await clusters.createCluster({ ...valid(), host, ...options });
   const started = { cluster, ...(await withRouter(cluster)) };
   hosts.push(started);
   return started;
@@ -139,7 +139,7 @@ test('one path serves all DataConsumers, and ends after linger', async () => {
   dataProducer.send('x');
   for (const inbox of inboxes) await inbox.count(1);
   expect(dataProducer.demand.consumers).toBe(1);
-  expect((await a.cluster.getStats()).gives).toEqual([{ host: 'b', carried: 1 }]);
+  expect((await a.cluster.getStats()).gives).toEqual([{ host: 'b', carrier: 'pipe', carried: 1 }]);
   expect(await b.cluster.getStats()).toMatchObject({
     takes: [{ host: 'a', state: 'up', wanted: 1 }],
     paths: 1,
@@ -371,6 +371,105 @@ test('a pipe that fails: the DataConsumer stays, and what was lost is said', asy
   expect(told).toBeGreaterThan(0);
 });
 
+test('over the bus: everything as over UDP, in order, and sealed', async () => {
+  const [a, b] = [await start('a'), await start('b', { carrier: 'bus' })];
+  const dataProducer = await announced(a, b, { retain: { messages: 1 } });
+  dataProducer.send('retained');
+  const consume = async (subchannels?: number[]): Promise<Inbox> => {
+    const options = { dataProducerId: dataProducer.id, subchannels };
+    return new Inbox(await b.room.consumeData(b.transport, options));
+  };
+  const [all, one] = [await consume(), await consume([1])];
+  const large = 'plaintext'.repeat(700);
+  for (let number = 0; number < 300; number += 1) dataProducer.send(`${number} ${large}`);
+  dataProducer.send('one', undefined, [1]);
+  dataProducer.send('last');
+  await all.count(302);
+  await one.count(303);
+  expect(all.texts.map((text) => text.split(' ')[0])).toEqual([
+    'retained',
+    ...Array.from({ length: 300 }, (_, number) => `${number}`),
+    'last',
+  ]);
+  expect(one.texts.slice(-2)).toEqual(['one', 'last']);
+  const text = published.join();
+  expect(text.length).toBeGreaterThan(300 * large.length);
+  expect(text).not.toMatch(/plaintext|retained/);
+  expect(await b.cluster.getStats()).toMatchObject({
+    takes: [{ host: 'a', state: 'up', carrier: 'bus', failures: 0 }],
+    overBus: { datagramsDropped: 0 },
+  });
+  expect((await a.cluster.getStats()).overBus.bytesSent).toBeGreaterThan(300 * large.length);
+  // Nothing listens on the network.
+  expect(pipes.map(({ tuple }) => tuple.localAddress)).toEqual(['127.0.0.1', '127.0.0.1']);
+
+  for (let number = 0; number < 100; number += 1) dataProducer.send(`end ${number}`);
+  const closed = nextEvent(b.room, 'dataproducergone');
+  await a.cluster.close();
+  await closed;
+  expect(all.texts.at(-1)).toBe('end 99');
+  await until(async () => (await b.cluster.getStats()).takes.length === 0);
+});
+
+test('over the bus: a bus that loses and doubles messages costs none; forged ones change nothing', async () => {
+  const [a, b] = [await start('a'), await start('b', { carrier: 'bus' })];
+  const dataProducer = await announced(a, b);
+  const inbox = new Inbox(
+    await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id }),
+  );
+  const { publish } = bus;
+  let count = 0;
+  bus.publish = (subject, data) => {
+    count += 1;
+    if (!subject.includes('.data.')) {
+      publish(subject, data);
+      return;
+    }
+    if (count % 7 !== 0) publish(subject, data);
+    if (count % 5 === 0) publish(subject, data);
+    const forged = Uint8Array.from(data);
+    forged[2 + (count % (forged.length - 2))]! ^= 1;
+    publish(subject, forged);
+    publish(subject, forged.subarray(0, count % forged.length));
+  };
+  for (let number = 0; number < 2000; number += 1) {
+    dataProducer.send(`${number}`);
+    if (number % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await inbox.count(2000);
+  expect(inbox.texts).toEqual(Array.from({ length: 2000 }, (_, number) => `${number}`));
+  expect((await b.cluster.getStats()).overBus.datagramsDropped).toBeGreaterThan(0);
+});
+
+test('a port range without a free port: consumeData() says so, and the bus carries with auto', async () => {
+  const busy = await datasoup.createWorker();
+  const router = await busy.createRouter();
+  const { tuple } = await router.createPlainTransport({
+    listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+  });
+  const portRange = { min: tuple.localPort, max: tuple.localPort };
+  const listenInfo = { protocol: 'udp', ip: '127.0.0.1', portRange } as const;
+  const a = await start('a');
+  const [b, c] = [
+    await start('b', { listenInfo, carrier: 'pipe' }),
+    await start('c', { listenInfo }),
+  ];
+  const dataProducer = await announced(a, b);
+  await until(() => c.room.dataProducers.has(dataProducer.id));
+  const options = { dataProducerId: dataProducer.id };
+  const carrier = nextEvent(c.cluster, 'carrier');
+  const [failed, dataConsumer] = await Promise.all([
+    b.room.consumeData(b.transport, options).catch((error) => error),
+    c.room.consumeData(c.transport, options),
+  ]);
+  expect(failed.message).toMatch(/^no path to host a: .*in use/);
+  expect(await carrier).toEqual(['a', 'bus', expect.stringContaining('in use')]);
+  const inbox = new Inbox(dataConsumer);
+  dataProducer.send('x');
+  await inbox.count(1);
+  busy.close();
+});
+
 test('a host that leaves: its DataProducers are gone at once, and all that it has sent has arrived', async () => {
   const [a, b] = [await start('a'), await start('b')];
   const dataProducer = await announced(a, b);
@@ -430,6 +529,7 @@ describe('bad input', () => {
       (it) => (it.secret = [SECRET, SECRET]),
       /secret must be two different secrets/,
     ],
+    ['a carrier', (it) => (it.carrier = 'tcp'), /carrier must be 'auto', 'pipe' or 'bus'/],
     ['a short lease', (it) => (it.lease = 499), /lease must be an integer from 500/],
     ['a host with a dot', (it) => (it.host = 'a.b'), /host must be 1 to 64 letters/],
     ['a prefix with a star', (it) => (it.prefix = 'a.*'), /prefix must be/],

@@ -87,8 +87,11 @@ class SimulatedPlane {
     return Math.max(0, Math.floor(((Math.min(time, this.#diedAt) - since) * rate) / 1000));
   }
 
-  /** @param {(error: Error | undefined, pipe?: SimulatedPipe) => void} done */
-  createPipe(done) {
+  /**
+   * @param {import('../../lib/cluster/types').Carrier} _carrier
+   * @param {(error: Error | undefined, pipe?: SimulatedPipe) => void} done
+   */
+  createPipe(_carrier, done) {
     this.host.after(WORKER, () => {
       const pipe = new SimulatedPipe(this);
 
@@ -143,6 +146,7 @@ class SimulatedPipe {
   far;
   /** Origin. @type {Map<string, { streamId: number, stream: Stream }>} */
   carried = new Map();
+  #connected = () => {};
   #nextStreamId = 0;
   #stalled = false;
   #heardUntil = Infinity;
@@ -171,28 +175,26 @@ class SimulatedPipe {
    * @param {(error?: Error) => void} done
    */
   connect({ address }, role, done) {
-    const far = this.#host.simulation.pipes.get(address);
+    const far = this.#host.simulation.pipes.get(/** @type {string} */ (address));
 
     if (!far) {
       done(new Error('no such pipe'));
       return;
     }
     this.far = far;
+    this.#connected = done;
     if (role === 'taker') {
-      this.#handshake(far, done);
+      this.#handshake(far);
     }
   }
 
-  /**
-   * @param {SimulatedPipe} far
-   * @param {() => void} done
-   */
-  #handshake(far, done) {
+  /** @param {SimulatedPipe} far */
+  #handshake(far) {
     if (this.dead || far.dead) {
       return;
     }
     if (far.far !== this || !this.reaches(far)) {
-      this.#host.after(AGAIN, () => this.#handshake(far, done));
+      this.#host.after(AGAIN, () => this.#handshake(far));
       return;
     }
     // Four flights.
@@ -200,7 +202,8 @@ class SimulatedPipe {
       if (!this.dead && !far.dead) {
         this.up = true;
         far.up = true;
-        done();
+        far.#connected();
+        this.#connected();
       }
     });
   }

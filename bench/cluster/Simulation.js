@@ -194,6 +194,7 @@ class SimulatedHost {
       epoch,
       prefix: 'p',
       lease: options.lease,
+      carrier: 'pipe',
       bus: simulation.bus.of(this),
       clock: {
         now: () => simulation.now,
@@ -210,6 +211,8 @@ class SimulatedHost {
         fenced: () => {},
         incompatible: () => {},
         refused: () => {},
+        carrier: () => {},
+        failing: () => {},
         added: (_room, host, entry) => {
           truth.saw(this, entry.id, simulation.now);
           this.#want(host, entry);

@@ -14,10 +14,11 @@ const symbols = require('../symbols');
 const { DataPlane } = require('./DataPlane');
 const { Envelope, epochOf } = require('./envelope');
 const { Host } = require('./Host');
-const { hashOf } = require('./messages');
+const { Subjects, hashOf } = require('./messages');
 const { Monitor } = require('./Monitor');
 const { Path } = require('./Path');
 const { raced } = require('./raced');
+const { Relay } = require('./Relay');
 const { Room } = require('./Room');
 const { whenClosed } = require('./whenClosed');
 
@@ -66,6 +67,8 @@ class Cluster extends EnhancedEventEmitter {
   #leaving;
   /** By hash: until the host is in the room, and as long as it is. @type {Map<string, Promise<void>>} */
   #joined = new Map();
+  /** @type {import('./Relay').RelayCounters} */
+  #overBus = { bytesSent: 0, bytesReceived: 0, datagramsDropped: 0 };
   /** By hash: the Rooms of this host, one per Router. @type {Map<string, Set<Room>>} */
   #rooms = new Map();
   /** Of this host. @type {Map<string, Announced[]>} */
@@ -83,7 +86,8 @@ class Cluster extends EnhancedEventEmitter {
   constructor(options, worker, gateway) {
     super();
 
-    const { bus, secrets, listenInfo, host, prefix, lease, linger } = options;
+    const { bus, secrets, listenInfo, host, prefix, lease, linger, carrier } = options;
+    const subjects = new Subjects(prefix);
     const epoch = epochOf(Date.now(), randomBytes(6));
     const say = (/** @type {string} */ event, /** @type {unknown[]} */ ...args) => {
       this.#monitor.event(event, ...args);
@@ -100,14 +104,23 @@ class Cluster extends EnhancedEventEmitter {
       gateway,
       listenInfo,
       lease,
+      clock,
       find: (id) => this.#find(id),
       drain: async (id) => this.#paths.get(id)?.drained(),
+      openRelay: () =>
+        Relay.open({
+          bus,
+          subjects,
+          name: randomBytes(16).toString('hex'),
+          counters: this.#overBus,
+        }),
     });
     this.#host = new Host({
       host,
       epoch,
       prefix,
       lease,
+      carrier,
       bus,
       clock,
       random,
@@ -120,6 +133,8 @@ class Cluster extends EnhancedEventEmitter {
         busup: () => say('busup'),
         incompatible: (other) => say('incompatible', other),
         refused: (reason) => this.#monitor.refused(reason),
+        carrier: (other, to, why) => say('carrier', other, to, why),
+        failing: (other, error, failures) => this.#monitor.failing(other, error, failures),
         fenced: () => {
           say('fenced');
           this.#end();
@@ -234,6 +249,7 @@ class Cluster extends EnhancedEventEmitter {
     return {
       host: this.host,
       ...this.#host.stats(),
+      overBus: { ...this.#overBus },
       ...this.#sizes(),
     };
   }

@@ -6,21 +6,32 @@
 //
 // The gateway is a Router in a Worker of its own. It keeps the id of each DataProducer, and sends to other hosts only what
 // Routers of this host produce, so no loops can form. A pipe that has failed stays open until the DataProducers that
-// came through it have moved to the next one: their DataConsumers stay.
+// came through it have moved to the next one: their DataConsumers stay. What is asked for one id is done in that order.
 
 const { MAX_UINT16 } = require('../options/validate');
+const { LOOPBACK } = require('./Relay');
 
-/** How many bytes of a DataProducer may wait for another host. */
-const QUEUE = 16 * 1024 * 1024;
+/** How many bytes may wait for another host, and how many of one DataProducer. */
+const PIPE_QUEUE = 16 * 1024 * 1024;
+const QUEUE = 4 * 1024 * 1024;
 
 /** For how long a tunnel to the gateway stays that no host needs, in milliseconds: paths that break come back. */
 const LINGER = 60_000;
 
-/** @import { Address, Entry, Pipe as PipePort, Plane, Subchannels } from './types' */
+/** @import { Address, Carrier, Clock, Entry, Pipe as PipePort, Plane, Subchannels } from './types' */
 /** @typedef {import('../Router').Router<any>} Router */
 /** @typedef {import('../DataProducer').DataProducer<any>} DataProducer */
 /** @typedef {import('../DataConsumer').DataConsumer<any>} DataConsumer */
 /** @typedef {import('../PipeTransport').PipeTransport<any>} PipeTransport */
+
+/**
+ * A DataProducer of another host on the gateway.
+ *
+ * @typedef {object} Taken
+ * @property {DataProducer} dataProducer
+ * @property {Pipe} pipe - that it is on.
+ * @property {number} streamId
+ */
 
 /**
  * A DataProducer of this host on the gateway.
@@ -28,7 +39,19 @@ const LINGER = 60_000;
  * @typedef {object} Tunnel
  * @property {DataProducer} dataProducer
  * @property {number} before - what the original had received when the tunnel began.
- * @property {Set<Pipe>} users
+ * @property {number} users - pipes that it is sent over.
+ * @property {() => void} cancel - ends the wait for its end.
+ */
+
+/**
+ * What takes the datagrams of a pipe over the bus.
+ *
+ * @typedef {object} Relay
+ * @property {string} name
+ * @property {number} port - on loopback.
+ * @property {(port: number) => Promise<void>} attach - to the pipe that listens on a port of loopback.
+ * @property {(name: string) => void} connect - to the relay of the far end.
+ * @property {() => void} close
  */
 
 /** @implements {Plane} */
@@ -36,12 +59,14 @@ class DataPlane {
   #gateway;
   #listenInfo;
   #lease;
+  #clock;
   #find;
   #drain;
-  /** What has come through pipes. @type {Map<string, { dataProducer: DataProducer, pipe: Pipe }>} */
+  #openRelay;
+  /** What has come through pipes. @type {Map<string, Taken>} */
   #taken = new Map();
-  /** What has to be taken no more, until DataConsumers have what has arrived. @type {Map<string, { pipe: Pipe, ended: Promise<void> }>} */
-  #ending = new Map();
+  /** The end of what is done for an id. @type {Map<string, Promise<void>>} */
+  #turns = new Map();
   /** @type {Map<string, Promise<Tunnel>>} */
   #tunnels = new Map();
   /** @type {Set<Pipe>} */
@@ -52,63 +77,74 @@ class DataPlane {
    * @param {Router} options.gateway
    * @param {import('../..').TransportListenInfo} options.listenInfo
    * @param {number} options.lease - in milliseconds.
+   * @param {Clock} options.clock
    * @param {(id: string) => { router: Router, dataProducer: DataProducer } | undefined} options.find - a DataProducer
    * that this host has announced.
    * @param {(id: string) => Promise<void>} options.drain - resolves once the DataConsumers of this host have what has come.
+   * @param {() => Promise<Relay>} options.openRelay
    */
-  constructor({ gateway, listenInfo, lease, find, drain }) {
+  constructor({ gateway, listenInfo, lease, clock, find, drain, openRelay }) {
     this.#gateway = gateway;
     this.#listenInfo = listenInfo;
     this.#lease = lease;
+    this.#clock = clock;
     this.#find = find;
     this.#drain = drain;
+    this.#openRelay = openRelay;
   }
 
-  /** @param {(error: Error | undefined, pipe?: PipePort) => void} done */
-  createPipe(done) {
-    this.#createPipe().then((pipe) => done(undefined, pipe), done);
+  /**
+   * @param {Carrier} carrier
+   * @param {(error: Error | undefined, pipe?: PipePort) => void} done
+   */
+  createPipe(carrier, done) {
+    this.#createPipe(carrier).then((pipe) => done(undefined, pipe), done);
   }
 
-  async #createPipe() {
-    const transport = await this.#gateway.createPipeTransport({
-      listenInfo: this.#listenInfo,
-      enableSctp: true,
-      enableDtls: true,
-      sctpSilence: Math.max(1000, this.#lease),
-      numSctpStreams: { OS: MAX_UINT16, MIS: MAX_UINT16 },
-    });
-    const pipe = new Pipe(this, transport);
+  /** @param {Carrier} carrier */
+  async #createPipe(carrier) {
+    const relay = carrier === 'bus' ? await this.#openRelay() : undefined;
 
-    this.#pipes.add(pipe);
-    return pipe;
+    /** @type {PipeTransport | undefined} */
+    let transport;
+
+    try {
+      transport = await this.#gateway.createPipeTransport({
+        listenInfo: relay ? { protocol: 'udp', ip: LOOPBACK } : this.#listenInfo,
+        enableSctp: true,
+        enableDtls: true,
+        sctpSendBufferSize: PIPE_QUEUE,
+        sctpSilence: Math.max(1000, this.#lease),
+        numSctpStreams: { OS: MAX_UINT16, MIS: MAX_UINT16 },
+      });
+      await relay?.attach(transport.tuple.localPort);
+
+      const pipe = new Pipe(this, transport, relay);
+
+      this.#pipes.add(pipe);
+      return pipe;
+    } catch (error) {
+      transport?.close();
+      relay?.close();
+      throw error;
+    }
   }
 
   /** @param {string} id */
   untake(id) {
-    const taken = this.#taken.get(id);
+    // The path is drained before it is forgotten.
+    const drained = this.#drain(id);
 
-    if (!taken) {
-      return;
-    }
+    void this.#inTurn(id, async () => {
+      const taken = this.#taken.get(id);
 
-    const ended = this.#drain(id).finally(() => {
-      this.#ending.delete(id);
-      taken.dataProducer.close();
-      this.release(taken.pipe);
+      if (taken) {
+        await drained;
+        this.#taken.delete(id);
+        taken.dataProducer.close();
+        this.#leavePipe(taken);
+      }
     });
-
-    this.#taken.delete(id);
-    this.#ending.set(id, { pipe: taken.pipe, ended });
-  }
-
-  /**
-   * The DataProducer of another host, on the gateway.
-   *
-   * @param {string} id
-   * @returns {DataProducer | undefined}
-   */
-  taken(id) {
-    return this.#taken.get(id)?.dataProducer;
   }
 
   /**
@@ -118,65 +154,65 @@ class DataPlane {
    * @param {number} streamId
    * @returns {Promise<number>} what the DataProducer had received.
    */
-  async take(pipe, transport, entry, streamId) {
-    const { id, label, protocol, ordered, maxPacketLifeTime, maxRetransmits, retain } = entry;
-    const sctpStreamParameters = { streamId, ordered, maxPacketLifeTime, maxRetransmits };
-    const former = this.#taken.get(id);
-
-    if (former && !former.dataProducer.closed) {
-      const { dataProducer, pipe: formerPipe } = former;
-
-      await dataProducer.moveTo(transport, { sctpStreamParameters });
-      if (this.#taken.get(id) === former) {
-        this.#taken.set(id, { dataProducer, pipe });
+  take(pipe, transport, entry, streamId) {
+    return this.#inTurn(entry.id, async () => {
+      // It may have broken while others had their turn.
+      if (pipe.closed) {
+        throw new Error('the pipe is closed');
       }
-      this.release(formerPipe);
-      return (await dataProducer.getStats())[0].messagesReceived;
-    }
 
-    await this.#ending.get(id)?.ended;
+      const { id, label, protocol, ordered, maxPacketLifeTime, maxRetransmits, retain } = entry;
+      const sctpStreamParameters = { streamId, ordered, maxPacketLifeTime, maxRetransmits };
+      const former = this.#taken.get(id);
 
-    const dataProducer = await transport.produceData({
-      id,
-      label,
-      protocol,
-      retain,
-      sctpStreamParameters,
-    });
-
-    this.#taken.set(id, { dataProducer, pipe });
-    dataProducer.on('streamclose', () => {
-      const taken = this.#taken.get(id);
-
-      if (taken?.dataProducer === dataProducer && !taken.pipe.closed) {
-        taken.pipe.onstreamclosed(id);
+      if (former?.dataProducer.closed === false) {
+        await former.dataProducer.moveTo(transport, { sctpStreamParameters });
+        this.#leavePipe(former);
+        Object.assign(former, { pipe, streamId });
+        return (await former.dataProducer.getStats())[0].messagesReceived;
       }
+      if (former) {
+        this.#leavePipe(former);
+      }
+
+      const dataProducer = await transport.produceData({
+        id,
+        label,
+        protocol,
+        retain,
+        sctpStreamParameters,
+      });
+      const taken = { dataProducer, pipe, streamId };
+
+      this.#taken.set(id, taken);
+      dataProducer.on('streamclose', () => {
+        if (this.#taken.get(id) === taken && !taken.pipe.closed) {
+          taken.pipe.onstreamclosed(id);
+        }
+      });
+      return 0;
     });
-    return 0;
   }
 
   /**
-   * Ends a pipe that is closed, once nothing stays on it.
+   * Ends a pipe that is closed, once nothing stays on it or comes to it.
    *
    * @param {Pipe} pipe
    */
   release(pipe) {
-    const there = [...this.#taken.values(), ...this.#ending.values()];
-
-    if (pipe.closed && !there.some((each) => each.pipe === pipe)) {
+    if (pipe.closed && pipe.unused) {
       this.#pipes.delete(pipe);
       pipe.end();
     }
   }
 
   /**
-   * Brings a DataProducer of this host to the gateway, for a pipe.
+   * Brings a DataProducer of this host to the gateway, for a pipe, which calls `leave()` once it needs it no more.
    *
    * @param {string} id
-   * @param {Pipe} pipe
    * @returns {Promise<Tunnel | undefined>} undefined if there is none.
    */
-  async tunnel(id, pipe) {
+  async tunnel(id) {
     const found = this.#find(id);
 
     if (!found) {
@@ -189,38 +225,63 @@ class DataPlane {
       making = this.#makeTunnel(found);
       this.#tunnels.set(id, making);
       making.then(
-        ({ dataProducer }) => dataProducer.observer.once('close', () => this.#forget(id, making)),
+        (tunnel) =>
+          tunnel.dataProducer.observer.once('close', () => {
+            tunnel.cancel();
+            this.#forget(id, making);
+          }),
         () => this.#forget(id, making),
       );
     }
 
     const tunnel = await making;
 
-    tunnel.users.add(pipe);
+    tunnel.cancel();
+    tunnel.users += 1;
     return tunnel;
   }
 
-  /**
-   * @param {string} id
-   * @param {Pipe} pipe
-   */
-  leaveTunnel(id, pipe) {
-    const making = this.#tunnels.get(id);
-
-    making?.then(
-      (tunnel) => {
-        tunnel.users.delete(pipe);
-        if (tunnel.users.size === 0) {
-          setTimeout(() => tunnel.users.size === 0 && tunnel.dataProducer.close(), LINGER).unref();
-        }
-      },
-      () => {},
-    );
+  /** @param {Tunnel} tunnel */
+  leave(tunnel) {
+    tunnel.users -= 1;
+    if (tunnel.users === 0 && !tunnel.dataProducer.closed) {
+      tunnel.cancel = this.#clock.after(LINGER, () => tunnel.dataProducer.close());
+    }
   }
 
   /** Resolves once all that was sent to other hosts has arrived there, or after some time. */
   async drained(/** @type {number} */ timeout) {
     await Promise.allSettled([...this.#pipes].map((pipe) => pipe.drained(timeout)));
+  }
+
+  /**
+   * Does what is asked for an id once what was asked before is done.
+   *
+   * @template T
+   * @param {string} id
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  #inTurn(id, work) {
+    const turn = (this.#turns.get(id) ?? Promise.resolve()).then(work);
+    const end = turn.then(
+      () => {},
+      () => {},
+    );
+
+    this.#turns.set(id, end);
+    void end.then(() => {
+      if (this.#turns.get(id) === end) {
+        this.#turns.delete(id);
+      }
+    });
+    return turn;
+  }
+
+  /** @param {Taken} taken */
+  #leavePipe({ pipe, streamId }) {
+    pipe.freeStream(streamId);
+    this.release(pipe);
   }
 
   /**
@@ -253,7 +314,8 @@ class DataPlane {
     return {
       dataProducer: /** @type {DataProducer} */ (pipeDataProducer),
       before: messagesReceived,
-      users: new Set(),
+      users: 0,
+      cancel() {},
     };
   }
 }
@@ -262,11 +324,15 @@ class DataPlane {
 class Pipe {
   #plane;
   #transport;
+  #relay;
   /** @type {Map<string, { dataConsumer: DataConsumer, streamId: number, at: number }>} */
   #carried = new Map();
+  /** Streams of DataProducers that are on this pipe, or on their way to it. @type {Set<number>} */
+  #streams = new Set();
   #nextStreamId = 0;
   silence = Infinity;
   closed = false;
+  /** @type {(error?: Error) => void} */
   onclosed = () => {};
   /** @type {(id: string) => void} */
   onstreamclosed = () => {};
@@ -274,29 +340,44 @@ class Pipe {
   /**
    * @param {DataPlane} plane
    * @param {PipeTransport} transport
+   * @param {Relay} [relay]
    */
-  constructor(plane, transport) {
+  constructor(plane, transport, relay) {
     this.#plane = plane;
     this.#transport = transport;
-    transport.on('sctpstatechange', (/** @type {string} */ state) => {
-      if (state === 'failed' || state === 'closed') {
+    this.#relay = relay;
+
+    const onState = (/** @type {string} */ what, /** @type {string} */ state) => {
+      if (state === 'failed') {
+        this.#fail(new Error(what));
+      } else if (state === 'closed') {
         this.#fail();
       }
-    });
-    transport.on('dtlsstatechange', (/** @type {string} */ state) => {
-      if (state === 'failed' || state === 'closed') {
-        this.#fail();
-      }
-    });
+    };
+
+    transport.on('sctpstatechange', (/** @type {string} */ state) =>
+      onState('nothing came through the pipe for a lease', state),
+    );
+    transport.on('dtlsstatechange', (/** @type {string} */ state) =>
+      onState('the DTLS handshake of the pipe failed', state),
+    );
     transport.observer.once('close', () => this.#fail());
   }
 
+  /** @returns {Address} */
   get address() {
     const { localAddress, localPort } = this.#transport.tuple;
     const fingerprints = this.#transport.dtlsParameters?.fingerprints ?? [];
-    const sha256 = fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
+    const fingerprint = fingerprints.find(({ algorithm }) => algorithm === 'sha-256')?.value ?? '';
 
-    return { address: localAddress, port: localPort, fingerprint: sha256?.value ?? '' };
+    return this.#relay
+      ? { bus: this.#relay.name, fingerprint }
+      : { address: localAddress, port: localPort, fingerprint };
+  }
+
+  /** Whether nothing is on this pipe, or on its way to it. */
+  get unused() {
+    return this.#streams.size === 0;
   }
 
   /**
@@ -304,13 +385,18 @@ class Pipe {
    * @param {'taker' | 'origin'} role
    * @param {(error?: Error) => void} done
    */
-  connect({ address: ip, port, fingerprint: value }, role, done) {
+  connect({ address, port, bus, fingerprint: value }, role, done) {
     const transport = this.#transport;
     // The role is that of the far end: the taker is the client.
     const far =
       role === 'taker' ? /** @type {const} */ ('server') : /** @type {const} */ ('client');
     /** @type {import('../..').DtlsParameters} */
     const dtlsParameters = { role: far, fingerprints: [{ algorithm: 'sha-256', value }] };
+    const remote = this.#relay
+      ? { ip: LOOPBACK, port: this.#relay.port }
+      : { ip: /** @type {string} */ (address), port };
+
+    this.#relay?.connect(/** @type {string} */ (bus));
 
     // The association begins with the first stream.
     transport.on('dtlsstatechange', (/** @type {string} */ state) => {
@@ -318,7 +404,7 @@ class Pipe {
         done();
       }
     });
-    transport.connect({ ip, port, dtlsParameters }).catch((error) => this.closed || done(error));
+    transport.connect({ ...remote, dtlsParameters }).catch((error) => this.closed || done(error));
   }
 
   look() {
@@ -335,13 +421,26 @@ class Pipe {
    * @param {(error: Error | undefined, taken?: { streamId: number, received: number }) => void} done
    */
   take(entry, done) {
-    const streamId = this.#nextStreamId;
+    const streamId = this.#freeStreamId();
 
-    // Ids come again after 65,535 takes, when the first ones have been free for long.
-    this.#nextStreamId = (streamId + 1) % MAX_UINT16;
-    this.#plane
-      .take(this, this.#transport, entry, streamId)
-      .then((received) => done(undefined, { streamId, received }), done);
+    if (streamId === undefined) {
+      done(new Error('all streams of the pipe are in use'));
+      return;
+    }
+    this.#streams.add(streamId);
+    this.#plane.take(this, this.#transport, entry, streamId).then(
+      (received) => done(undefined, { streamId, received }),
+      (error) => {
+        this.freeStream(streamId);
+        this.#plane.release(this);
+        done(error);
+      },
+    );
+  }
+
+  /** @param {number} streamId */
+  freeStream(streamId) {
+    this.#streams.delete(streamId);
   }
 
   /**
@@ -372,12 +471,29 @@ class Pipe {
       return former.at;
     }
 
-    const tunnel = await this.#plane.tunnel(id, this);
+    const tunnel = await this.#plane.tunnel(id);
 
-    if (!tunnel || this.closed) {
+    if (!tunnel) {
       return null;
     }
-    former?.dataConsumer.close();
+    try {
+      return this.closed ? null : await this.#send(tunnel, id, subchannels, streamId, again);
+    } finally {
+      // A stream that has begun uses the tunnel itself.
+      this.#plane.leave(tunnel);
+    }
+  }
+
+  /**
+   * @param {Tunnel} tunnel
+   * @param {string} id
+   * @param {Subchannels} subchannels
+   * @param {number} streamId
+   * @param {boolean} again
+   * @returns {Promise<number>}
+   */
+  async #send(tunnel, id, subchannels, streamId, again) {
+    this.#carried.get(id)?.dataConsumer.close();
 
     const { dataProducer, before } = tunnel;
     const [[{ messagesReceived }], dataConsumer] = await Promise.all([
@@ -393,13 +509,14 @@ class Pipe {
     ]);
     const at = before + messagesReceived;
 
-    this.#carried.set(id, { dataConsumer, streamId, at });
-    dataConsumer.observer.once('close', () => {
-      if (this.#carried.get(id)?.dataConsumer === dataConsumer) {
+    if (!dataConsumer.closed) {
+      tunnel.users += 1;
+      this.#carried.set(id, { dataConsumer, streamId, at });
+      dataConsumer.observer.once('close', () => {
         this.#carried.delete(id);
-        this.#plane.leaveTunnel(id, this);
-      }
-    });
+        this.#plane.leave(tunnel);
+      });
+    }
     return at;
   }
 
@@ -425,11 +542,28 @@ class Pipe {
   /** Closes the transport. */
   end() {
     this.#transport.close();
+    this.#relay?.close();
   }
 
-  #fail() {
+  /** The next one that is not in use. @returns {number | undefined} */
+  #freeStreamId() {
+    if (this.#streams.size >= MAX_UINT16) {
+      return undefined;
+    }
+    while (this.#streams.has(this.#nextStreamId)) {
+      this.#nextStreamId = (this.#nextStreamId + 1) % MAX_UINT16;
+    }
+
+    const streamId = this.#nextStreamId;
+
+    this.#nextStreamId = (streamId + 1) % MAX_UINT16;
+    return streamId;
+  }
+
+  /** @param {Error} [error] */
+  #fail(error) {
     if (!this.closed) {
-      this.onclosed();
+      this.onclosed(error);
     }
   }
 }

@@ -2,51 +2,99 @@
 
 // What this host sends to others: the far ends of the pipes that they have made, and what they want through them.
 //
-// The taker decides: a pipe with a higher number replaces the former one, a `want` with a lower `gen` than the last is
-// ignored, and both may come twice. A pipe that fails is not made again from here.
+// The taker decides: a pipe with a higher number takes the place of the former one with its first `want`, a `want` with a
+// lower `gen` than the last is ignored, and both may come twice. A pipe that fails is not made again from here. A taker
+// has two pipes at most, and the making of one under way.
 
-/** @import { Answer, Pipe, PipeRequest, Plane, Want } from './types' */
+/** How long a taker may take to connect, in milliseconds. */
+const CONNECTING = 10_000;
+
+/** @import { Answer, Carrier, Clock, Pipe, PipeRequest, Plane, Want } from './types' */
 /** @import { Link } from './Link' */
 /** @import { Peer } from './Peers' */
 
-/** What a host takes from this one. */
+/** The end of a pipe. */
 class Sink {
   gen = 0;
   /** Undefined until it is made, and once it has failed. @type {Pipe | undefined} */
   pipe;
+  /** Ends the wait for the taker. @type {(() => void) | undefined} */
+  waiting;
   /** What was wanted while the one before was being done. @type {Want | undefined} */
   next;
   busy = false;
   /** @type {Set<string>} */
   carried = new Set();
 
-  /**
-   * @param {Peer} peer
-   * @param {number} number
-   */
-  constructor(peer, number) {
+  /** @param {PipeRequest} request - the last one for this pipe. */
+  constructor(request) {
+    this.request = request;
+  }
+
+  get number() {
+    return this.request.pipe;
+  }
+
+  end() {
+    this.waiting?.();
+    this.pipe?.close();
+    this.pipe = undefined;
+  }
+}
+
+/** A host that takes something. */
+class Taker {
+  /** The pipe in use, and the one that will take its place. @type {Sink | undefined} */
+  current;
+  /** @type {Sink | undefined} */
+  next;
+  /** Whether a pipe is being made, and the request for the one after it. */
+  creating = false;
+  /** @type {PipeRequest | undefined} */
+  asked;
+  /** The highest number of a pipe. */
+  highest = 0;
+
+  /** @param {Peer} peer */
+  constructor(peer) {
     this.peer = peer;
-    this.number = number;
+  }
+
+  get sinks() {
+    return [this.current, this.next].filter((sink) => sink !== undefined);
+  }
+
+  end() {
+    for (const sink of this.sinks) {
+      sink.end();
+    }
+    this.current = this.next = this.asked = undefined;
   }
 }
 
 class Gives {
   #link;
+  #clock;
   #plane;
   #has;
-  /** @type {Map<string, Sink>} */
-  #sinks = new Map();
+  #onFailing;
+  /** @type {Map<string, Taker>} */
+  #takers = new Map();
 
   /**
    * @param {object} options
    * @param {Link} options.link
+   * @param {Clock} options.clock
    * @param {Plane} options.plane
    * @param {(id: string) => boolean} options.has - whether this host has announced a DataProducer.
+   * @param {(host: string, error: Error) => void} options.onFailing - the end of a pipe could not be made.
    */
-  constructor({ link, plane, has }) {
+  constructor({ link, clock, plane, has, onFailing }) {
     this.#link = link;
+    this.#clock = clock;
     this.#plane = plane;
     this.#has = has;
+    this.#onFailing = onFailing;
   }
 
   /**
@@ -55,38 +103,28 @@ class Gives {
    */
   onPipe(request, peer) {
     const { id: re, pipe: number } = request;
-    const former = this.#sinks.get(peer.host);
+    let taker = this.#takers.get(peer.host);
 
-    if (former?.peer === peer && number < former.number) {
+    if (taker?.peer !== peer) {
+      taker?.end();
+      taker = new Taker(peer);
+      this.#takers.set(peer.host, taker);
+    }
+
+    const known = taker.sinks.find((sink) => sink.number === number);
+
+    if (known) {
+      known.request = request;
+      if (known.pipe) {
+        this.#answer(peer, { type: 'piped', re, ...known.pipe.address });
+      }
+    } else if (number <= taker.highest && number !== taker.asked?.pipe) {
       this.#answer(peer, { type: 'piped', re, error: 'replaced' });
-      return;
+    } else {
+      taker.highest = number;
+      taker.asked = request;
+      this.#create(taker);
     }
-    if (former?.peer === peer && number === former.number) {
-      if (former.pipe) {
-        this.#answer(peer, { type: 'piped', re, ...former.pipe.address });
-      }
-      return;
-    }
-    former?.pipe?.close();
-
-    const sink = new Sink(peer, number);
-
-    this.#sinks.set(peer.host, sink);
-    this.#plane.createPipe((_, pipe) => {
-      if (this.#sinks.get(peer.host) !== sink) {
-        pipe?.close();
-        return;
-      }
-      if (!pipe) {
-        this.#sinks.delete(peer.host);
-        this.#answer(peer, { type: 'piped', re, error: 'failed' });
-        return;
-      }
-      sink.pipe = pipe;
-      pipe.onclosed = () => this.#end(sink);
-      pipe.connect(request, 'origin', (failed) => failed && this.#end(sink));
-      this.#answer(peer, { type: 'piped', re, ...pipe.address });
-    });
   }
 
   /**
@@ -94,30 +132,42 @@ class Gives {
    * @param {Peer} peer - confirmed.
    */
   onWant(want, peer) {
-    const sink = this.#sinks.get(peer.host);
+    const taker = this.#takers.get(peer.host);
 
-    if (sink?.peer !== peer || sink.number !== want.pipe || !sink.pipe) {
+    if (taker?.peer === peer && taker.next?.pipe && taker.next.number === want.pipe) {
+      taker.current?.end();
+      taker.current = taker.next;
+      taker.next = undefined;
+    }
+
+    const sink = taker?.peer === peer ? taker.current : undefined;
+
+    if (sink?.number !== want.pipe || !sink.pipe) {
       this.#answer(peer, { type: 'given', re: want.id, error: 'no pipe' });
     } else if (want.gen > sink.gen) {
       sink.gen = want.gen;
       // The taker repeats in a later one what it has not been answered.
       sink.next = want;
-      this.#advance(sink);
+      this.#advance(peer, sink);
     }
   }
 
   /**
-   * For how many milliseconds nothing had come from a host through its pipe at the last tick.
+   * For how many milliseconds nothing had come from a host through its pipes at the last tick.
    *
    * @param {string} host
    */
   silence(host) {
-    return this.#sinks.get(host)?.pipe?.silence ?? Infinity;
+    const sinks = this.#takers.get(host)?.sinks ?? [];
+
+    return Math.min(...sinks.map(({ pipe }) => pipe?.silence ?? Infinity));
   }
 
   tick() {
-    for (const { pipe } of this.#sinks.values()) {
-      pipe?.look();
+    for (const { sinks } of this.#takers.values()) {
+      for (const { pipe } of sinks) {
+        pipe?.look();
+      }
     }
   }
 
@@ -127,29 +177,87 @@ class Gives {
    * @param {Peer} peer
    */
   drop(peer) {
-    const sink = this.#sinks.get(peer.host);
+    const taker = this.#takers.get(peer.host);
 
-    if (sink?.peer === peer) {
-      this.#end(sink);
+    if (taker?.peer === peer) {
+      this.#takers.delete(peer.host);
+      taker.end();
     }
   }
 
   close() {
-    for (const sink of this.#sinks.values()) {
-      this.#end(sink);
+    for (const taker of this.#takers.values()) {
+      taker.end();
     }
+    this.#takers.clear();
   }
 
   /** For getStats(). */
   *stats() {
-    for (const [host, { carried }] of this.#sinks) {
-      yield { host, carried: carried.size };
+    for (const [host, { current }] of this.#takers) {
+      if (current) {
+        yield {
+          host,
+          carrier: carrierOf(current.request),
+          carried: current.carried.size,
+        };
+      }
     }
   }
 
-  /** @param {Sink} sink */
-  #advance(sink) {
-    const { busy, next, pipe, peer } = sink;
+  /**
+   * Makes the pipe that was asked for last, unless one is being made.
+   *
+   * @param {Taker} taker
+   */
+  #create(taker) {
+    const { peer, asked } = taker;
+
+    if (!asked || taker.creating) {
+      return;
+    }
+    taker.next?.end();
+
+    const sink = new Sink(asked);
+
+    taker.next = sink;
+    taker.asked = undefined;
+    taker.creating = true;
+    this.#plane.createPipe(carrierOf(asked), (error, pipe) => {
+      taker.creating = false;
+      if (taker.next !== sink || taker.asked) {
+        pipe?.close();
+        this.#create(taker);
+        return;
+      }
+      if (!pipe) {
+        taker.next = undefined;
+        this.#onFailing(peer.host, error ?? new Error('no pipe'));
+        this.#answer(peer, { type: 'piped', re: sink.request.id, error: 'failed' });
+        return;
+      }
+
+      const end = () => this.#end(taker, sink);
+
+      sink.pipe = pipe;
+      sink.waiting = this.#clock.after(CONNECTING, end);
+      pipe.onclosed = end;
+      pipe.connect(sink.request, 'origin', (failed) => {
+        sink.waiting?.();
+        if (failed) {
+          end();
+        }
+      });
+      this.#answer(peer, { type: 'piped', re: sink.request.id, ...pipe.address });
+    });
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {Sink} sink
+   */
+  #advance(peer, sink) {
+    const { busy, next, pipe } = sink;
 
     if (busy || !next || !pipe) {
       return;
@@ -157,7 +265,9 @@ class Gives {
     sink.next = undefined;
     sink.busy = true;
 
-    /** @type {Map<string, number | null>} */
+    // An id once, whatever the taker says.
+    const items = new Map(next.items.map((item) => /** @type {const} */ ([item[0], item])));
+    /** What has an error has no answer. @type {Map<string, number | null>} */
     const given = new Map();
     let waiting = 1;
     const done = () => {
@@ -166,14 +276,14 @@ class Gives {
         sink.busy = false;
         if (sink.pipe) {
           this.#answer(peer, { type: 'given', re: next.id, items: [...given] });
-          this.#advance(sink);
+          this.#advance(peer, sink);
         }
       }
     };
 
-    for (const [id, subchannels, streamId, again] of next.items) {
-      given.set(id, null);
+    for (const [id, subchannels, streamId, again] of items.values()) {
       if (subchannels === null || !this.#has(id)) {
+        given.set(id, null);
         if (sink.carried.delete(id)) {
           pipe.drop(id);
         }
@@ -182,20 +292,26 @@ class Gives {
       waiting += 1;
       sink.carried.add(id);
       pipe.carry(id, subchannels, streamId, again, (error, at) => {
-        given.set(id, error ? null : (at ?? null));
+        if (!error) {
+          given.set(id, at ?? null);
+        }
         done();
       });
     }
     done();
   }
 
-  /** @param {Sink} sink */
-  #end(sink) {
-    if (this.#sinks.get(sink.peer.host) === sink) {
-      this.#sinks.delete(sink.peer.host);
+  /**
+   * @param {Taker} taker
+   * @param {Sink} sink
+   */
+  #end(taker, sink) {
+    if (taker.current === sink) {
+      taker.current = undefined;
+    } else if (taker.next === sink) {
+      taker.next = undefined;
     }
-    sink.pipe?.close();
-    sink.pipe = undefined;
+    sink.end();
   }
 
   /**
@@ -206,5 +322,11 @@ class Gives {
     this.#link.send('to', peer.host, answer);
   }
 }
+
+/**
+ * @param {PipeRequest} request
+ * @returns {Carrier}
+ */
+const carrierOf = ({ bus }) => (bus === undefined ? 'pipe' : 'bus');
 
 exports.Gives = Gives;

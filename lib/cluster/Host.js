@@ -27,7 +27,7 @@ const HEAD = 512;
 const LEAVING = 1000;
 const BYE = 100;
 
-/** @import { Bus, Clock, Entry, Plane, RandomNumbers, Sealer, Subchannels } from './types' */
+/** @import { Bus, Carrier, Clock, Entry, Plane, RandomNumbers, Sealer, Subchannels } from './types' */
 /** @import { Taker } from './Takes' */
 
 /**
@@ -39,6 +39,8 @@ const BYE = 100;
  * @property {() => void} fenced - the host has closed.
  * @property {(host: string) => void} incompatible
  * @property {(reason: string) => void} refused - a control message.
+ * @property {(host: string, carrier: Carrier, why: string) => void} carrier - messages of a host come another way.
+ * @property {(host: string, error: Error, failures: number) => void} failing - so many pipes in a row have failed.
  * @property {(room: string, host: string, entry: Entry) => void} added
  * @property {(room: string, host: string, entry: Entry, reason: 'closed' | 'left' | 'lease') => void} removed
  */
@@ -74,6 +76,7 @@ class Host {
    * @param {string} options.epoch
    * @param {string} options.prefix
    * @param {number} options.lease - in milliseconds.
+   * @param {Carrier | 'auto'} options.carrier
    * @param {Bus} options.bus
    * @param {Clock} options.clock
    * @param {Plane} options.plane
@@ -81,7 +84,7 @@ class Host {
    * @param {Sealer} options.sealer
    * @param {HostEvents} options.events
    */
-  constructor({ host, epoch, prefix, lease, bus, clock, plane, random, sealer, events }) {
+  constructor({ host, epoch, prefix, lease, carrier, bus, clock, plane, random, sealer, events }) {
     const limit = Math.min(bus.maxPayload, MAX_MESSAGE) - OVERHEAD - HEAD;
 
     this.#clock = clock;
@@ -115,8 +118,14 @@ class Host {
     this.#peers = peers;
     this.#link = link;
     this.#lists = new Lists({ link, clock, peers, random, limit, events });
-    this.#takes = new Takes({ link, clock, peers, plane, limit });
-    this.#gives = new Gives({ link, plane, has: (id) => this.#lists.has(id) });
+    this.#takes = new Takes({ link, clock, peers, plane, limit, carrier, events });
+    this.#gives = new Gives({
+      link,
+      clock,
+      plane,
+      has: (id) => this.#lists.has(id),
+      onFailing: (name, error) => events.failing(name, error, 1),
+    });
   }
 
   get name() {

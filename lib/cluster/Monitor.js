@@ -17,6 +17,9 @@ const SUSPICIOUS = new Set([
   'toomany',
 ]);
 
+/** @type {Record<string, string>} */
+const CARRIERS = { bus: 'the bus', pipe: 'UDP' };
+
 const logger = new Logger('cluster');
 
 /** @import { ClusterCounters, ClusterGauges } from './types' */
@@ -42,9 +45,12 @@ class Monitor {
    * @param {...any} args
    */
   event(event, ...args) {
-    const [other, reason] = args;
+    const [other, reason, why] = args;
 
     switch (event) {
+      case 'carrier':
+        this.#warn(`messages of host ${other} come over ${CARRIERS[reason]} now: ${why}`);
+        return;
       case 'hostdown':
         this.#hostsGone[/** @type {'left' | 'lease' | 'restarted'} */ (reason)] += 1;
         if (reason === 'lease') {
@@ -86,6 +92,22 @@ class Monitor {
     this.#warn(
       `the path to ${id} of host ${origin} has failed: at most ${atMost} messages are lost`,
     );
+  }
+
+  /**
+   * A pipe has failed, or could not be made. The first one of a row is worth a line, and the one that shows that others
+   * will fail as well.
+   *
+   * @param {string} other
+   * @param {Error} error
+   * @param {number} failures - in a row.
+   */
+  failing(other, { message }, failures) {
+    if (failures === 1 || failures === 3) {
+      this.#warn(`a pipe between this host and ${other} has failed: ${message}`);
+    } else {
+      logger.debug(`${this.#host}: pipe ${failures} of host ${other} has failed: ${message}`);
+    }
   }
 
   /**

@@ -147,6 +147,10 @@ class Peers {
       throw new Refusal('replayed');
     }
     peer.last.set(subject, counter);
+    if (peer !== this.#self) {
+      // What it says is a sign of life, not only its beats: those of a host that has just been met are not heard yet.
+      peer.silent = 0;
+    }
     return peer;
   }
 

@@ -4,6 +4,9 @@
 //
 //   idle → creating → asking → connecting → up        (any) → idle, when the pipe breaks or nothing is wanted
 //
+// A pipe goes over UDP; after three that failed, over the bus ('carrier'). While the bus carries, another pipe over UDP is
+// tried each minute, beside the one that is in use, and takes its place once it works.
+//
 // A wanted DataProducer gets its stream first, so nothing that the origin sends is dropped. Then it is part of the next
 // `want`, of which one at a time waits for its answer, with all that has changed meanwhile in the one after. What is not
 // answered is wanted again, under a higher number, so a `want` may be lost, late or doubled.
@@ -21,10 +24,29 @@ const GATHER = 50;
 /** How long to wait before the next pipe, in milliseconds, by the number of those that have failed. */
 const DELAYS = [0, 1000, 2000, 5000];
 
+/** How long a pipe may take to be made, and to connect, in milliseconds. */
+const CREATING = 5000;
+const CONNECTING = 4000;
+
+/** How often the origin is asked to make its end of a pipe, and to send what it could not. */
+const TRIES = 4;
+
+/** How many pipes fail in a row before another carrier is tried, or what never was ready fails. */
+const FAILURES = 3;
+
+/** How many wants stay without answer before what never was ready fails. */
+const UNANSWERED = 12;
+
+/** While the bus carries, how often UDP is tried, in milliseconds. */
+const PROBE = 60_000;
+
+/** How many items a want has at most. */
+const MAX_ITEMS = 2000;
+
 /** How often all wants are repeated, in milliseconds, in case the origin has lost one. */
 const REPEAT = 30_000;
 
-/** @import { Address, Clock, Entry, Given, Pipe, PipeAnswer, Plane, Subchannels, WantItem } from './types' */
+/** @import { Carrier, Clock, Entry, Given, Pipe, PipeAnswer, Plane, Subchannels, WantItem } from './types' */
 /** @import { Link } from './Link' */
 /** @import { Peers } from './Peers' */
 
@@ -33,7 +55,7 @@ const REPEAT = 30_000;
  *
  * @typedef {object} Taker
  * @property {() => void} ready - messages arrive from now on. Called once.
- * @property {(error: Error) => void} failed - the origin does not have it.
+ * @property {(error: Error) => void} failed - the origin does not have it, or there never was a way to it.
  * @property {(atMost: number) => void} missed - so many messages were lost with a path.
  */
 
@@ -46,6 +68,11 @@ class Item {
   /** @type {'none' | 'taking' | 'taken'} */
   stream = 'none';
   streamId = 0;
+  /** Numbers the streams that were asked for: an answer may belong to a former one. */
+  attempt = 0;
+  /** Wants in a row without answer, and those that the origin could not fulfil. */
+  unanswered = 0;
+  refused = 0;
   /** What the DataProducer of this host had received when the stream began. */
   received = 0;
   /** What the counters on both sides were when the last stream began. @type {{ at: number, received: number } | undefined} */
@@ -64,30 +91,64 @@ class Item {
   }
 }
 
-/** What is taken from a host. */
-class Source {
-  /** @type {'idle' | 'creating' | 'asking' | 'connecting' | 'up'} */
-  state = 'idle';
-  /** @type {Map<string, Item>} */
-  items = new Map();
+/** A pipe, from its making to its end. */
+class Connection {
+  /** @type {'creating' | 'asking' | 'connecting' | 'up'} */
+  state = 'creating';
   /** @type {Pipe | undefined} */
   pipe;
-  number = 0;
+  /** Ends the wait for what comes next. @type {(() => void) | undefined} */
+  waiting;
+  ended = false;
+
+  /**
+   * @param {number} number
+   * @param {Carrier} carrier
+   */
+  constructor(number, carrier) {
+    this.number = number;
+    this.carrier = carrier;
+  }
+
+  end() {
+    this.ended = true;
+    this.waiting?.();
+    this.pipe?.close();
+  }
+}
+
+/** What is taken from a host. */
+class Source {
+  /** @type {Map<string, Item>} */
+  items = new Map();
+  /** @type {Connection | undefined} */
+  connection;
+  /** The one that tries UDP while the bus carries. @type {Connection | undefined} */
+  probe;
+  probedAt = 0;
   gen = 0;
-  /** Pipes that have failed, since one was up for a lease; ticks that this one has been up for, and beats it was silent for. */
+  /** Pipes that have failed since one was up for a lease, and why the last one did. */
   failures = 0;
+  /** @type {Error | undefined} */
+  error;
+  /** Ticks that the pipe has been up for, and beats that it was silent for. */
   age = 0;
   silent = 0;
-  /** Ends the wait for an answer or for the next try. @type {(() => void) | undefined} */
-  waiting;
-  /** Whether a `want` waits for its answer. */
-  busy = false;
+  /** Ends the wait for the next pipe. @type {(() => void) | undefined} */
+  retrying;
+  /** Ends the wait for the answer to a `want`. @type {(() => void) | undefined} */
+  asking;
   /** @type {(() => void) | undefined} */
   gathering;
 
   /** @param {string} host */
   constructor(host) {
     this.host = host;
+  }
+
+  /** The pipe, if it is up. */
+  get pipe() {
+    return this.connection?.state === 'up' ? this.connection.pipe : undefined;
   }
 }
 
@@ -99,8 +160,12 @@ class Takes {
   #peers;
   #plane;
   #limit;
+  #carrier;
+  #events;
   /** @type {Map<string, Source>} */
   #sources = new Map();
+  /** Hosts that UDP did not reach, how often in a row, and what has carried last. @type {Map<string, { blocked: number, carrier: Carrier }>} */
+  #unreached = new Map();
   /** Numbers the pipes of this host. */
   #pipes = 0;
   /** @type {(() => void) | undefined} */
@@ -113,13 +178,19 @@ class Takes {
    * @param {Peers} options.peers
    * @param {Plane} options.plane
    * @param {number} options.limit - the most bytes of items in a message.
+   * @param {Carrier | 'auto'} options.carrier
+   * @param {object} options.events
+   * @param {(host: string, carrier: Carrier, why: string) => void} options.events.carrier - messages come another way.
+   * @param {(host: string, error: Error, failures: number) => void} options.events.failing - a pipe has failed.
    */
-  constructor({ link, clock, peers, plane, limit }) {
+  constructor({ link, clock, peers, plane, limit, carrier, events }) {
     this.#link = link;
     this.#clock = clock;
     this.#peers = peers;
     this.#plane = plane;
     this.#limit = limit;
+    this.#carrier = carrier;
+    this.#events = events;
   }
 
   start() {
@@ -148,15 +219,13 @@ class Takes {
     if (former && former.wanted !== null) {
       throw new Error(`${entry.id} is wanted already`);
     }
-    // One that is being released keeps its stream.
-    if (former) {
-      Object.assign(former, { taker, wanted: subchannels, ready: false, patient: false });
-      former.began = undefined;
-      former.version += 1;
-    } else {
-      source.items.set(entry.id, new Item(entry, subchannels, taker));
-    }
-    this.#advance(source);
+
+    const item = new Item(entry, subchannels, taker);
+
+    // The origin may not know yet that the former one was released.
+    item.version = (former?.version ?? 0) + 1;
+    source.items.set(entry.id, item);
+    this.#advance(source, [item]);
   }
 
   /**
@@ -177,7 +246,7 @@ class Takes {
       }
       item.wanted = subchannels;
       item.version += 1;
-      this.#advance(source);
+      this.#advance(source, [item]);
     }
   }
 
@@ -196,7 +265,7 @@ class Takes {
       item.version += 1;
       item.patient = false;
       this.#untake(item);
-      this.#advance(source);
+      this.#advance(source, []);
     }
   }
 
@@ -206,28 +275,45 @@ class Takes {
    * @param {string} host
    */
   silence(host) {
-    return this.#sources.get(host)?.pipe?.silence ?? Infinity;
+    const source = this.#sources.get(host);
+
+    return Math.min(
+      source?.connection?.pipe?.silence ?? Infinity,
+      source?.probe?.pipe?.silence ?? Infinity,
+    );
   }
 
   /**
-   * Looks for pipes that are silent.
+   * Looks for pipes that are silent, and for UDP that works again.
    *
    * @param {number} beat - in milliseconds.
    */
   tick(beat) {
     for (const source of this.#sources.values()) {
-      source.pipe?.look();
-      if (source.state === 'up' && source.pipe) {
-        source.age += 1;
-        // At most a beat per tick: a pause of this process is not the silence of the host.
-        source.silent = Math.min(source.silent + 1, source.pipe.silence / beat);
-        // An idle pipe is heard of within that.
-        if (source.age > BEATS && source.silent < 2) {
-          source.failures = 0;
-        }
-        if (source.silent >= BEATS) {
-          this.#break(source);
-        }
+      const { connection, probe, pipe } = source;
+
+      connection?.pipe?.look();
+      probe?.pipe?.look();
+      if (!connection || !pipe) {
+        continue;
+      }
+      source.age += 1;
+      // At most a beat per tick: a pause of this process is not the silence of the host.
+      source.silent = Math.min(source.silent + 1, pipe.silence / beat);
+      // An idle pipe is heard of within that.
+      if (source.age > BEATS && source.silent < 2) {
+        this.#onStable(source, connection);
+      }
+      if (source.silent >= BEATS) {
+        this.#onLost(source, connection, silent(), true);
+      } else if (
+        connection.carrier === 'bus' &&
+        this.#carrier === 'auto' &&
+        !probe &&
+        this.#clock.now() - source.probedAt >= PROBE
+      ) {
+        source.probedAt = this.#clock.now();
+        source.probe = this.#connect(source, 'pipe');
       }
     }
   }
@@ -251,6 +337,7 @@ class Takes {
   drop(host) {
     const source = this.#sources.get(host);
 
+    this.#unreached.delete(host);
     if (source) {
       this.#sources.delete(host);
       for (const item of source.items.values()) {
@@ -273,8 +360,15 @@ class Takes {
 
   /** For getStats(). */
   *stats() {
-    for (const { host, state, items, failures } of this.#sources.values()) {
-      yield { host, state, wanted: items.size, failures };
+    for (const { host, connection, items, failures, error } of this.#sources.values()) {
+      yield {
+        host,
+        state: connection?.state ?? /** @type {const} */ ('idle'),
+        carrier: connection?.carrier ?? this.#carrierFor(host),
+        wanted: items.size,
+        failures,
+        error: error?.message,
+      };
     }
   }
 
@@ -282,15 +376,18 @@ class Takes {
    * Does what comes next for a host.
    *
    * @param {Source} source
+   * @param {Iterable<Item>} [changed] - those that may lack a stream.
    */
-  #advance(source) {
+  #advance(source, changed = source.items.values()) {
     if (source.items.size === 0) {
       this.#sources.delete(source.host);
       this.#end(source);
-    } else if (source.state === 'idle' && !source.waiting) {
+    } else if (!source.connection && !source.retrying) {
       this.#create(source);
-    } else if (source.state === 'up') {
-      this.#takeAll(source);
+    } else if (source.pipe) {
+      for (const item of changed) {
+        this.#take(source, source.pipe, item);
+      }
       this.#flush(source);
     }
   }
@@ -305,61 +402,80 @@ class Takes {
     }
     if (source.items.size === 0) {
       this.#advance(source);
-      return;
+    } else {
+      source.connection = this.#connect(source, this.#carrierFor(source.host));
     }
+  }
+
+  /**
+   * What to try next.
+   *
+   * @param {string} host
+   * @returns {Carrier}
+   */
+  #carrierFor(host) {
+    if (this.#carrier !== 'auto') {
+      return this.#carrier;
+    }
+    return (this.#unreached.get(host)?.blocked ?? 0) >= FAILURES ? 'bus' : 'pipe';
+  }
+
+  /**
+   * Makes a pipe.
+   *
+   * @param {Source} source
+   * @param {Carrier} carrier
+   */
+  #connect(source, carrier) {
     this.#pipes += 1;
-    source.state = 'creating';
-    source.number = this.#pipes;
 
-    const { number } = source;
+    const connection = new Connection(this.#pipes, carrier);
 
-    this.#plane.createPipe((_, pipe) => {
-      if (!this.#isCurrent(source, number)) {
+    connection.waiting = this.#clock.after(CREATING, () =>
+      this.#onLost(source, connection, new Error('the pipe could not be made within 5 s'), false),
+    );
+    this.#plane.createPipe(carrier, (error, pipe) => {
+      if (connection.ended) {
         pipe?.close();
         return;
       }
+      connection.waiting?.();
       if (!pipe) {
-        this.#break(source);
+        this.#onLost(source, connection, error ?? new Error('no pipe'), true);
         return;
       }
-      source.pipe = pipe;
-      pipe.onclosed = () => this.#isCurrent(source, number) && this.#break(source);
-      pipe.onstreamclosed = (id) => this.#onStreamClosed(source, number, id);
-      this.#askForPipe(source, pipe, DELAYS.length);
+      connection.pipe = pipe;
+      pipe.onclosed = (failure) =>
+        this.#onLost(source, connection, failure ?? new Error('the host has closed it'), !!failure);
+      pipe.onstreamclosed = (id) => this.#onStreamClosed(source, connection, id);
+      this.#ask(source, connection, pipe, TRIES);
     });
+    return connection;
   }
 
   /**
    * @param {Source} source
-   * @param {number} number
-   */
-  #isCurrent(source, number) {
-    return this.#sources.get(source.host) === source && source.number === number;
-  }
-
-  /**
-   * @param {Source} source
+   * @param {Connection} connection
    * @param {Pipe} pipe
    * @param {number} tries
    */
-  #askForPipe(source, pipe, tries) {
+  #ask(source, connection, pipe, tries) {
     const peer = this.#peers.get(source.host);
 
     if (!peer || tries === 0) {
-      this.#break(source);
+      this.#onLost(source, connection, new Error('the host does not answer on the bus'), false);
       return;
     }
-    source.state = 'asking';
-    source.waiting = this.#link.ask(
+    connection.state = 'asking';
+    connection.waiting = this.#link.ask(
       peer,
       PATIENCE,
-      (id, to) => ({ type: 'pipe', id, to, pipe: source.number, ...pipe.address }),
+      (id, to) => ({ type: 'pipe', id, to, pipe: connection.number, ...pipe.address }),
       (answer) => {
-        source.waiting = undefined;
         if (answer) {
-          this.#onPiped(source, pipe, /** @type {PipeAnswer} */ (answer));
+          this.#onPiped(source, connection, pipe, /** @type {PipeAnswer} */ (answer));
         } else {
-          this.#askForPipe(source, pipe, tries - 1);
+          this.#ask(source, connection, pipe, tries - 1);
         }
       },
     );
@@ -367,70 +483,181 @@ class Takes {
 
   /**
    * @param {Source} source
+   * @param {Connection} connection
    * @param {Pipe} pipe
    * @param {PipeAnswer} answer
    */
-  #onPiped(source, pipe, { error, address, port, fingerprint }) {
-    if (error !== undefined || port === undefined) {
-      this.#break(source);
+  #onPiped(source, connection, pipe, { error, address, port, bus, fingerprint = '' }) {
+    if (error !== undefined || (bus === undefined) !== (connection.carrier === 'pipe')) {
+      this.#onLost(
+        source,
+        connection,
+        new Error(`the host could not make its end (${error})`),
+        error === 'failed',
+      );
       return;
     }
 
-    const { number } = source;
+    const where = bus === undefined ? `from ${address}:${port} by UDP` : 'through the bus';
 
-    source.state = 'connecting';
+    connection.state = 'connecting';
+    connection.waiting = this.#clock.after(CONNECTING, () =>
+      this.#onLost(source, connection, new Error(`no answer ${where} within 4 s`), true),
+    );
+    pipe.connect({ address, port, bus, fingerprint }, 'taker', (failure) => {
+      if (connection.ended || connection.state !== 'connecting') {
+        return;
+      }
+      connection.waiting?.();
+      if (failure) {
+        this.#onLost(source, connection, failure, true);
+      } else {
+        connection.state = 'up';
+        this.#onUp(source, connection);
+      }
+    });
+  }
+
+  /**
+   * @param {Source} source
+   * @param {Connection} connection
+   */
+  #onUp(source, connection) {
+    const { host } = source;
+    const { carrier } = connection;
+    const { blocked = 0, carrier: former } = this.#unreached.get(host) ?? {};
+
+    if (source.probe === connection) {
+      source.probe = undefined;
+      this.#disconnect(source);
+      source.connection = connection;
+    }
     source.age = 0;
     source.silent = 0;
-    source.waiting = this.#clock.after(PATIENCE * DELAYS.length, () => {
-      source.waiting = undefined;
-      this.#break(source);
-    });
-    pipe.connect(/** @type {Address} */ ({ address, port, fingerprint }), 'taker', (failed) => {
-      if (!this.#isCurrent(source, number) || source.state !== 'connecting') {
-        return;
-      }
-      source.waiting?.();
-      source.waiting = undefined;
-      if (failed) {
-        this.#break(source);
-        return;
-      }
-      source.state = 'up';
+    source.probedAt = this.#clock.now();
+    if (this.#carrier === 'auto' && carrier !== (former ?? 'pipe')) {
+      this.#unreached.set(host, { blocked: carrier === 'pipe' ? FAILURES - 1 : blocked, carrier });
+      this.#events.carrier(
+        host,
+        carrier,
+        carrier === 'pipe' ? 'UDP works again' : (source.error?.message ?? 'UDP does not work'),
+      );
+    }
+    this.#advance(source);
+  }
+
+  /**
+   * A pipe has been up for a lease.
+   *
+   * @param {Source} source
+   * @param {Connection} connection
+   */
+  #onStable(source, connection) {
+    source.failures = 0;
+    if (connection.carrier === 'pipe') {
+      source.error = undefined;
+      this.#unreached.delete(source.host);
+    }
+  }
+
+  /**
+   * A pipe has failed, or could not be made.
+   *
+   * @param {Source} source
+   * @param {Connection} connection
+   * @param {Error} error
+   * @param {boolean} blocked - whether its carrier is to blame.
+   */
+  #onLost(source, connection, error, blocked) {
+    if (connection.ended) {
+      return;
+    }
+    connection.end();
+    if (source.probe === connection) {
+      source.probe = undefined;
+      return;
+    }
+
+    const { host } = source;
+    const { carrier } = connection;
+    const known = this.#unreached.get(host) ?? { blocked: 0, carrier: 'pipe' };
+
+    this.broken += 1;
+    source.failures += 1;
+    source.error = error;
+    if (carrier === 'bus') {
+      // UDP has one try.
+      this.#unreached.set(host, { ...known, blocked: FAILURES - 1 });
+    } else if (blocked) {
+      this.#unreached.set(host, { ...known, blocked: known.blocked + 1 });
+    }
+    this.#events.failing(host, error, source.failures);
+    this.#disconnect(source);
+
+    const other = this.#carrierFor(host) !== carrier;
+
+    if (source.failures >= FAILURES && !(other && carrier === 'pipe')) {
+      this.#giveUp(source, error);
+    }
+
+    const delay = other ? 0 : DELAYS[Math.min(source.failures - 1, DELAYS.length - 1)];
+
+    source.retrying = this.#clock.after(delay, () => {
+      source.retrying = undefined;
       this.#advance(source);
     });
   }
 
   /**
-   * Makes the streams of what is wanted.
+   * Fails what never was ready: what was is kept until its host is gone.
    *
    * @param {Source} source
+   * @param {Error} cause
    */
-  #takeAll(source) {
-    const { number, pipe } = source;
-
-    for (const item of source.items.values()) {
-      if (item.wanted === null || item.stream !== 'none') {
-        continue;
+  #giveUp(source, cause) {
+    for (const item of [...source.items.values()]) {
+      if (item.wanted !== null && !item.ready) {
+        this.#fail(
+          source,
+          item,
+          new Error(`no path to host ${source.host}: ${cause.message}`, { cause }),
+        );
       }
-      item.stream = 'taking';
-      pipe?.take(item.entry, (error, taken) => {
-        if (this.#sources.get(source.host)?.items.get(item.entry.id) === undefined) {
-          // It is wanted no more.
-          this.#plane.untake(item.entry.id);
-          return;
-        }
-        if (!this.#isCurrent(source, number) || item.stream !== 'taking') {
-          return;
-        }
-        if (taken) {
-          Object.assign(item, { stream: 'taken', ...taken });
-          this.#flush(source);
-        } else {
-          item.stream = 'none';
-          this.#fail(source, item, error ?? new Error('no stream'));
-        }
-      });
     }
+  }
+
+  /**
+   * Makes the stream of what is wanted and has none.
+   *
+   * @param {Source} source
+   * @param {Pipe} pipe
+   * @param {Item} item
+   */
+  #take(source, pipe, item) {
+    const { id } = item.entry;
+
+    if (item.wanted === null || item.stream !== 'none' || source.items.get(id) !== item) {
+      return;
+    }
+    item.stream = 'taking';
+    item.attempt += 1;
+
+    const { attempt } = item;
+
+    pipe.take(item.entry, (error, taken) => {
+      const current = source.items.get(id) === item && item.attempt === attempt;
+
+      if (!current || item.stream !== 'taking') {
+        return;
+      }
+      if (taken) {
+        Object.assign(item, { stream: 'taken', ...taken });
+        this.#flush(source);
+      } else {
+        this.#fail(source, item, error ?? new Error('no stream'));
+        this.#flush(source);
+      }
+    });
   }
 
   /**
@@ -440,12 +667,18 @@ class Takes {
    */
   #flush(source) {
     const peer = this.#peers.get(source.host);
+    const number = source.connection?.number;
+
+    if (!source.pipe || number === undefined || source.asking || !peer) {
+      return;
+    }
+
     const changed = [...source.items.values()].filter(
       (item) =>
         item.confirmed !== item.version && (item.wanted === null || item.stream === 'taken'),
     );
 
-    if (source.state !== 'up' || source.busy || !peer || changed.length === 0) {
+    if (changed.length === 0) {
       return;
     }
     if (changed.every((item) => item.patient)) {
@@ -460,27 +693,27 @@ class Takes {
     }
 
     const [items] = split(
-      changed.map(
-        ({ entry, wanted, streamId, began }) =>
-          /** @type {WantItem} */ (
-            wanted === null ? [entry.id, null] : [entry.id, wanted, streamId, began !== undefined]
-          ),
-      ),
+      changed
+        .slice(0, MAX_ITEMS)
+        .map(
+          ({ entry, wanted, streamId, began }) =>
+            /** @type {WantItem} */ (
+              wanted === null ? [entry.id, null] : [entry.id, wanted, streamId, began !== undefined]
+            ),
+        ),
       this.#limit,
     );
     const sent = changed
       .slice(0, items.length)
       .map((item) => ({ item, version: item.version, streamId: item.streamId }));
 
-    source.busy = true;
     source.gen += 1;
-    source.waiting = this.#link.ask(
+    source.asking = this.#link.ask(
       peer,
       PATIENCE,
-      (id, to) => ({ type: 'want', id, to, pipe: source.number, gen: source.gen, items }),
+      (id, to) => ({ type: 'want', id, to, pipe: number, gen: source.gen, items }),
       (answer) => {
-        source.waiting = undefined;
-        source.busy = false;
+        source.asking = undefined;
         this.#onGiven(source, sent, /** @type {Given | undefined} */ (answer));
       },
     );
@@ -492,22 +725,27 @@ class Takes {
    * @param {Given | undefined} answer - undefined if none has come.
    */
   #onGiven(source, sent, answer) {
-    if (answer?.error !== undefined) {
-      // The origin has lost the pipe.
-      this.#break(source);
+    if (answer?.error !== undefined && source.connection) {
+      this.#onLost(source, source.connection, new Error('the host has lost the pipe'), false);
       return;
     }
 
     const given = new Map(answer?.items);
 
-    for (const { item, version, streamId } of answer ? sent : []) {
+    for (const { item, version, streamId } of sent) {
       const { id } = item.entry;
-      const at = given.get(id) ?? null;
+      const at = given.get(id);
 
       if (source.items.get(id) !== item) {
         continue;
       }
+      if (at === undefined) {
+        this.#onNotGiven(source, item, answer !== undefined);
+        continue;
+      }
       item.confirmed = version;
+      item.unanswered = 0;
+      item.refused = 0;
       if (item.wanted !== null && at !== null) {
         // The stream may have changed since.
         if (item.stream === 'taken' && item.streamId === streamId) {
@@ -522,6 +760,28 @@ class Takes {
       }
     }
     this.#advance(source);
+  }
+
+  /**
+   * @param {Source} source
+   * @param {Item} item
+   * @param {boolean} refused - whether the origin has answered, and could not send it.
+   */
+  #onNotGiven(source, item, refused) {
+    const { host } = source;
+
+    if (refused) {
+      item.refused += 1;
+      item.stream = item.wanted === null ? item.stream : 'none';
+      if (item.wanted !== null && item.refused >= TRIES) {
+        this.#fail(source, item, new Error(`host ${host} could not send ${item.entry.id}`));
+      }
+    } else {
+      item.unanswered += 1;
+      if (item.wanted !== null && !item.ready && item.unanswered >= UNANSWERED) {
+        this.#fail(source, item, new Error(`host ${host} does not answer on the bus`));
+      }
+    }
   }
 
   /**
@@ -546,17 +806,15 @@ class Takes {
 
   /**
    * @param {Source} source
-   * @param {number} number
+   * @param {Connection} connection
    * @param {string} id
    */
-  #onStreamClosed(source, number, id) {
+  #onStreamClosed(source, connection, id) {
     const item = source.items.get(id);
 
-    if (this.#isCurrent(source, number) && item?.stream === 'taken') {
-      item.stream = 'none';
-      item.version += 1;
-      item.patient = false;
-      this.#advance(source);
+    if (source.connection === connection && item?.stream === 'taken') {
+      renew(item);
+      this.#advance(source, [item]);
     }
   }
 
@@ -566,8 +824,15 @@ class Takes {
    * @param {Error} error
    */
   #fail(source, item, error) {
-    source.items.delete(item.entry.id);
     this.#untake(item);
+    if (source.pipe) {
+      // The origin may send it.
+      item.wanted = null;
+      item.version += 1;
+      item.patient = false;
+    } else {
+      source.items.delete(item.entry.id);
+    }
     item.taker.failed(error);
   }
 
@@ -578,39 +843,39 @@ class Takes {
   }
 
   /**
-   * The pipe has failed: makes another one.
+   * Ends the pipe: everything needs another stream.
    *
    * @param {Source} source
    */
-  #break(source) {
-    const delay = DELAYS[Math.min(source.failures, DELAYS.length - 1)];
-
-    source.failures += 1;
-    this.broken += 1;
-    this.#end(source);
+  #disconnect(source) {
+    source.connection?.end();
+    source.connection = undefined;
+    source.asking?.();
+    source.asking = undefined;
+    source.gathering?.();
+    source.gathering = undefined;
     for (const item of source.items.values()) {
-      item.stream = 'none';
-      item.version += 1;
-      item.patient = false;
+      renew(item);
     }
-    source.waiting = this.#clock.after(delay, () => {
-      source.waiting = undefined;
-      this.#advance(source);
-    });
   }
 
   /** @param {Source} source */
   #end(source) {
-    source.waiting?.();
-    source.waiting = undefined;
-    source.gathering?.();
-    source.gathering = undefined;
-    source.busy = false;
-    source.state = 'idle';
-    source.number = 0;
-    source.pipe?.close();
-    source.pipe = undefined;
+    this.#disconnect(source);
+    source.probe?.end();
+    source.probe = undefined;
+    source.retrying?.();
+    source.retrying = undefined;
   }
+}
+
+const silent = () => new Error('nothing came through the pipe for a lease');
+
+/** @param {Item} item - which needs another stream. */
+function renew(item) {
+  item.stream = 'none';
+  item.version += 1;
+  item.patient = false;
 }
 
 /**

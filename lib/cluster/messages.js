@@ -72,7 +72,12 @@ const entry = object({
   maxRetransmits: optional(uint16),
   retain: optional(retain),
 });
-const address = { address: text, port: (/** @type {any} */ value) => uint16(value) && value > 0 };
+// Of an end of a pipe: for UDP, or over the bus.
+const address = {
+  address: optional(text),
+  port: optional((/** @type {any} */ value) => uint16(value) && value > 0),
+  bus: optional(hash),
+};
 /** @type {Check} */
 const subchannels = (value) =>
   value === true || (list(uint16)(value) && value.length <= MAX_SUBCHANNELS);
@@ -117,13 +122,7 @@ const MESSAGES = {
   },
   // Make the far end of my pipe `pipe`, which replaces those with lower numbers.
   pipe: { id: nonce, to: epoch, pipe: uint, ...address, fingerprint: text },
-  piped: {
-    re: nonce,
-    error: optional(error),
-    address: optional(address.address),
-    port: optional(address.port),
-    fingerprint: optional(text),
-  },
+  piped: { re: nonce, error: optional(error), ...address, fingerprint: optional(text) },
   // Send these over my pipe, each on the stream that I have chosen: all messages (true), those of subchannels and those
   // without; or none (null). The last member: I have had what it retains. `gen` orders the wants of a pipe.
   want: { id: nonce, to: epoch, pipe: uint, gen: uint, items: list(wanted) },
@@ -140,6 +139,10 @@ const KINDS = {
 };
 
 /** @typedef {keyof typeof KINDS} Kind */
+
+/** @param {any} end - of a pipe. */
+const isReachable = ({ address: ip, port, bus }) =>
+  bus === undefined ? ip !== undefined && port !== undefined : ip === undefined;
 
 /**
  * What members mean together.
@@ -160,12 +163,11 @@ function isWhole(message) {
             message.part < message.parts &&
             message.parts <= MAX_PARTS))
       );
+    case 'pipe':
+      return isReachable(message);
     case 'piped':
       return (
-        message.error !== undefined ||
-        (message.port !== undefined &&
-          message.address !== undefined &&
-          message.fingerprint !== undefined)
+        message.error !== undefined || (isReachable(message) && message.fingerprint !== undefined)
       );
     case 'given':
       return message.error !== undefined || message.items !== undefined;
@@ -263,8 +265,8 @@ class Subjects {
   }
 
   /**
-   * @param {Kind} kind
-   * @param {string} name - the hash of a room, or a host.
+   * @param {Kind | 'data'} kind
+   * @param {string} name - the hash of a room, a host, or a relay.
    */
   of(kind, name) {
     return `${this.#prefix}.${kind}.${name}`;

@@ -13,7 +13,11 @@ export type Entry = {
   retain?: { messages: number; bytes?: number; maxAge?: number };
 };
 
-export type Address = { address: string; port: number; fingerprint: string };
+/** What takes messages from host to host. */
+export type Carrier = 'pipe' | 'bus';
+
+/** Of an end of a pipe: where it listens for UDP, or the name of its relay on the bus. */
+export type Address = { address?: string; port?: number; bus?: string; fingerprint: string };
 
 /** The messages to carry: all, or those of these subchannels and those without. */
 export type Subchannels = true | number[];
@@ -122,8 +126,8 @@ export interface Sealer {
 
 /** What moves the messages of DataProducers between this host and others. */
 export interface Plane {
-  createPipe(done: (error: Error | undefined, pipe?: Pipe) => void): void;
-  /** Closes the DataProducer that `take()` has made. */
+  createPipe(carrier: Carrier, done: (error: Error | undefined, pipe?: Pipe) => void): void;
+  /** Closes the DataProducer that `take()` has made. What is asked for an id is done in that order. */
   untake(id: string): void;
 }
 
@@ -158,8 +162,8 @@ export interface Pipe {
   ): void;
   /** Origin: ends what `carry()` began. */
   drop(id: string): void;
-  /** The pipe has ended by itself. */
-  onclosed: () => void;
+  /** The pipe has failed; or its far end has closed it, if there is no error. */
+  onclosed: (error?: Error) => void;
   /** Taker: the origin has ended a stream. */
   onstreamclosed: (id: string) => void;
   close(): void;

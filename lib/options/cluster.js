@@ -25,6 +25,7 @@ const MIN_PAYLOAD = 64 * 1024;
  * @property {string} prefix
  * @property {number} lease - in milliseconds.
  * @property {number} linger - in milliseconds.
+ * @property {'auto' | 'pipe' | 'bus'} carrier
  */
 
 /**
@@ -58,6 +59,12 @@ function parseClusterOptions(options) {
     );
   }
 
+  const carrier = given.carrier ?? 'auto';
+
+  if (carrier !== 'auto' && carrier !== 'pipe' && carrier !== 'bus') {
+    throw validate.wrong('carrier', carrier, "'auto', 'pipe' or 'bus'");
+  }
+
   const host = validate.string(given.host, 'host', undefined) ?? randomBytes(8).toString('hex');
   const prefix = validate.string(given.prefix, 'prefix', 'datasoup');
 
@@ -75,6 +82,7 @@ function parseClusterOptions(options) {
     prefix,
     lease: validate.integer(given.lease ?? 5000, 'lease', 600_000, 500),
     linger: validate.integer(given.linger ?? 5000, 'linger', 3_600_000),
+    carrier,
   };
 }
 

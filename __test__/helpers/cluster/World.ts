@@ -1,15 +1,7 @@
 import { Envelope, epochOf, Refusal } from '../../../lib/cluster/envelope';
 import { Host } from '../../../lib/cluster/Host';
-import type {
-  Address,
-  Bus,
-  Clock,
-  Entry,
-  Pipe,
-  Plane,
-  Sealer,
-  Subchannels,
-} from '../../../lib/cluster/types';
+import type { Bus, Clock, Entry, Sealer, Subchannels } from '../../../lib/cluster/types';
+import { FakeGateway, type FakeTransport } from './FakeGateway';
 import { Random } from './random';
 
 /**
@@ -26,9 +18,6 @@ export class World {
   busStalled = 0;
   loss = 0;
   duplicates = 0;
-  /** How likely it is that the data plane makes no pipe or stream, and how long it takes at most, in milliseconds. */
-  planeErrors = 0;
-  planeDelay = 1;
   /** How long a message takes, in milliseconds. */
   delay = { min: 0.2, max: 3 };
   /** Host names that do not reach each other by UDP, as 'a b' in order of the alphabet. */
@@ -40,7 +29,12 @@ export class World {
   /** What an attacker has recorded. */
   readonly recorded: { subject: string; data: Uint8Array; from: string }[] = [];
   readonly subscriptions = new Map<string, Set<Subscription>>();
-  readonly pipes = new Map<number, FakePipe>();
+  /** Ends of pipes by port, and the relays of those that go over the bus by name. */
+  readonly transports = new Map<number, FakeTransport>();
+  readonly relays = new Map<string, { transport: FakeTransport | undefined }>();
+  /** How long the gateway's Worker takes at most, in milliseconds, and how likely it fails. */
+  workerDelay = 1;
+  workerErrors = 0;
   /** How many messages are recorded. */
   recording = 2000;
   healed = 0;
@@ -52,7 +46,11 @@ export class World {
 
   constructor(
     seed: number,
-    readonly options: { lease: number; realSealer?: boolean } = { lease: 2000 },
+    readonly options: {
+      lease: number;
+      realSealer?: boolean;
+      carrier?: 'auto' | 'pipe' | 'bus';
+    } = { lease: 2000 },
   ) {
     this.random = new Random(seed);
   }
@@ -77,13 +75,14 @@ export class World {
 
   /** Promises are pending: run their reactions before the next event. */
   flush(): void {
-    this.#flush = 8;
+    this.#flush = 32;
   }
 
   async run(ms: number): Promise<void> {
     const end = this.time + ms;
     for (;;) {
-      for (; this.#flush > 0; this.#flush -= 1) await null;
+      for (let rounds = Math.max(this.#flush, 4); rounds > 0; rounds -= 1) await null;
+      this.#flush = 0;
       const event = this.#queue.peek();
       if (!event || event.time > end) break;
       this.#queue.pop();
@@ -138,8 +137,8 @@ export class World {
     this.unstall();
     this.loss = 0;
     this.duplicates = 0;
-    this.planeErrors = 0;
-    this.planeDelay = 1;
+    this.workerDelay = 1;
+    this.workerErrors = 0;
     this.udpBlocked.clear();
     this.busGroup.clear();
     for (const process of this.processes.values()) {
@@ -240,7 +239,7 @@ export class Process {
   readonly entries = new Map<string, Entry>();
   readonly sessions = new Map<string, Session>();
   readonly events: string[] = [];
-  readonly plane: FakePlane;
+  readonly gateway: FakeGateway;
   readonly host: Host;
   readonly bus: Bus;
   readonly sealer: Sealer;
@@ -255,7 +254,7 @@ export class Process {
     const { random, options } = world;
     const epoch = epochOf(Math.floor(1e12 + world.time + clockOffset), random.bytes(6));
     this.epoch = epoch;
-    this.plane = new FakePlane(this);
+    this.gateway = new FakeGateway(this, options.lease, this.#clock());
     this.bus = this.#makeBus();
     this.sealer = options.realSealer
       ? new Envelope({ secrets: [Buffer.alloc(32, 7)], host: name, epoch })
@@ -267,7 +266,8 @@ export class Process {
       lease: options.lease,
       bus: this.bus,
       clock: this.#clock(),
-      plane: this.plane,
+      plane: this.gateway.plane,
+      carrier: options.carrier ?? 'auto',
       random: { bytes: (length) => random.bytes(length), next: () => random.next() },
       sealer: this.sealer,
       events: {
@@ -281,6 +281,8 @@ export class Process {
         },
         incompatible: (host) => this.events.push(`incompatible ${host}`),
         refused: () => {},
+        carrier: (host, carrier) => this.events.push(`carrier ${host} ${carrier}`),
+        failing: () => {},
         added: (room, host, entry) => this.#onAdded(room, host, entry),
         removed: (room, host, entry) => this.#onRemoved(room, host, entry),
       },
@@ -300,7 +302,7 @@ export class Process {
 
   kill(): void {
     this.alive = false;
-    this.plane.kill();
+    this.gateway.kill();
     for (const set of this.world.subscriptions.values()) {
       for (const each of set) if (each.process === this) set.delete(each);
     }
@@ -333,7 +335,10 @@ export class Process {
   }
 
   leaveRoom(room: string): void {
-    for (const id of this.rooms.get(room)?.keys() ?? []) this.producers.delete(id);
+    for (const id of this.rooms.get(room)?.keys() ?? []) {
+      this.producers.delete(id);
+      this.gateway.dataProducers.get(id)?.close();
+    }
     this.rooms.delete(room);
     this.seen.delete(room);
     this.host.leave(room);
@@ -354,7 +359,7 @@ export class Process {
   withdraw(room: string, id: string): void {
     this.rooms.get(room)!.delete(id);
     this.producers.delete(id);
-    this.plane.onProducerClosed(id);
+    this.gateway.dataProducers.get(id)?.close();
     this.host.withdraw(room, id);
   }
 
@@ -362,7 +367,7 @@ export class Process {
     const producer = this.producers.get(id);
     if (producer) {
       producer.sent += 1;
-      this.plane.send(id, producer.sent);
+      this.gateway.send(id, producer.sent);
     }
   }
 
@@ -502,234 +507,6 @@ export class Process {
         };
       },
     };
-  }
-}
-
-/** The data plane of a process. */
-class FakePlane implements Plane {
-  readonly pipes = new Set<FakePipe>();
-  /** The DataProducers of the gateway that came through pipes. */
-  readonly taken = new Map<string, { pipe: FakePipe; streamId: number; received: number }>();
-  /** When all that it has to do is done. */
-  #done = 0;
-
-  constructor(readonly process: Process) {}
-
-  createPipe(done: (error: Error | undefined, pipe?: Pipe) => void): void {
-    this.work((failed) => {
-      if (failed) {
-        done(failed);
-        return;
-      }
-      const pipe = new FakePipe(this);
-      this.pipes.add(pipe);
-      done(undefined, pipe);
-    });
-  }
-
-  /** Does what takes time, and may fail. */
-  work(done: (failed: Error | undefined) => void): void {
-    const { world } = this.process;
-    const failed = world.random.chance(world.planeErrors) ? new Error('failed') : undefined;
-    // One after the other.
-    this.#done =
-      Math.max(this.#done, world.time) + Math.max(1, world.planeDelay * world.random.next());
-    world.at(this.#done, () => this.process.run(() => done(failed)));
-  }
-
-  untake(id: string): void {
-    const taken = this.taken.get(id);
-    taken?.pipe.streams.delete(taken.streamId);
-    this.taken.delete(id);
-  }
-
-  send(id: string, number: number): void {
-    for (const pipe of this.pipes) pipe.send(id, number);
-  }
-
-  onProducerClosed(id: string): void {
-    for (const pipe of this.pipes) pipe.drop(id);
-  }
-
-  kill(): void {
-    for (const pipe of this.pipes) pipe.dead = true;
-  }
-}
-
-/** One end of a pipe: a reliable, ordered way to the other end, as long as both live. */
-class FakePipe implements Pipe {
-  readonly address: Address;
-  onclosed = (): void => {};
-  onstreamclosed = (_: string): void => {};
-  dead = false;
-  far: FakePipe | undefined;
-  up = false;
-  /** Taker: ids by stream. */
-  readonly streams = new Map<number, string>();
-  /** Origin: what is sent on which stream, since when. */
-  readonly carried = new Map<string, { streamId: number; at: number; subchannels: Subchannels }>();
-  silence = Infinity;
-  #lastHeard = -Infinity;
-  #nextStream = 0;
-  #waiting: { arrive: (far: FakePipe) => void; since: number }[] = [];
-
-  constructor(readonly plane: FakePlane) {
-    const { world } = plane.process;
-    this.address = { address: plane.process.name, port: world.nextPort() % 65536, fingerprint: '' };
-    world.pipes.set(this.address.port, this);
-  }
-
-  get #world(): World {
-    return this.plane.process.world;
-  }
-
-  connect(remote: Address, _: 'taker' | 'origin', done: (error?: Error) => void): void {
-    const far = this.#world.pipes.get(remote.port);
-    if (!far || far.plane.process.name !== remote.address) {
-      done(new Error('no such pipe'));
-      return;
-    }
-    this.far = far;
-    const attempt = (): void => {
-      if (this.dead) return;
-      if (far.dead || far.far !== this || !this.reaches()) {
-        this.#world.at(this.#world.time + 50, attempt);
-      } else {
-        this.#world.at(this.#world.time + 2, () =>
-          this.plane.process.run(() => {
-            if (this.dead) return;
-            this.up = true;
-            this.#lastHeard = this.#world.time;
-            done();
-          }),
-        );
-      }
-    };
-    attempt();
-  }
-
-  reaches(): boolean {
-    const { far } = this;
-    return (
-      far !== undefined &&
-      this.#world.udpWorks(this.plane.process.name, far.plane.process.name) &&
-      far.plane.process.alive
-    );
-  }
-
-  /** The answer comes later, as from a worker. */
-  look(): void {
-    const { far } = this;
-    if (this.up && far?.up && !far.dead && this.reaches() && !far.plane.process.paused) {
-      this.#lastHeard = this.#world.time;
-    }
-    const silence = this.#world.time - this.#lastHeard;
-    this.#world.at(this.#world.time + 1, () =>
-      this.plane.process.run(() => (this.silence = silence)),
-    );
-  }
-
-  take(
-    entry: Entry,
-    done: (error: Error | undefined, taken?: { streamId: number; received: number }) => void,
-  ): void {
-    this.plane.work((failed) => {
-      if (failed || this.dead) {
-        done(failed ?? new Error('closed'));
-        return;
-      }
-      const former = this.plane.taken.get(entry.id);
-      former?.pipe.streams.delete(former.streamId);
-      this.#nextStream += 1;
-      const streamId = this.#nextStream;
-      const received = former?.received ?? 0;
-      this.plane.taken.set(entry.id, { pipe: this, streamId, received });
-      this.streams.set(streamId, entry.id);
-      done(undefined, { streamId, received });
-    });
-  }
-
-  carry(
-    id: string,
-    subchannels: Subchannels,
-    streamId: number,
-    _: boolean,
-    done: (error: Error | undefined, at?: number | null) => void,
-  ): void {
-    this.plane.work((failed) => {
-      const producer = this.plane.process.producers.get(id);
-      if (failed || this.dead || !producer) {
-        done(failed, null);
-        return;
-      }
-      const former = this.carried.get(id);
-      const at = former?.streamId === streamId ? former.at : producer.sent;
-      this.carried.set(id, { streamId, at, subchannels });
-      done(undefined, at);
-    });
-  }
-
-  drop(id: string): void {
-    this.carried.delete(id);
-  }
-
-  send(id: string, number: number): void {
-    const carried = this.carried.get(id);
-    const { far } = this;
-    if (!carried || !far || this.dead) return;
-    // Subchannels: each message is in that of its number modulo 10.
-    if (carried.subchannels !== true && !carried.subchannels.includes(number % 10)) return;
-    this.#transmit((end) => end.#receive(carried.streamId, number));
-  }
-
-  close(): void {
-    if (this.dead) return;
-    this.#transmit((end) => end.#fail());
-    this.dead = true;
-    this.plane.pipes.delete(this);
-  }
-
-  /** Tries until it arrives, in order. What does not arrive for long ends the pipe. */
-  #transmit(arrive: (far: FakePipe) => void): void {
-    this.#waiting.push({ arrive, since: this.#world.time });
-    if (this.#waiting.length === 1) this.#pump(0.5 + this.#world.random.next());
-  }
-
-  #pump(delay: number): void {
-    const world = this.#world;
-    const { far } = this;
-    world.at(world.time + delay, () => {
-      const [first] = this.#waiting;
-      if (!far || far.dead || !first) return;
-      if (this.reaches() && !far.plane.process.paused) {
-        // What waited leaves at once.
-        for (const { arrive } of this.#waiting.splice(0)) {
-          far.plane.process.run(() => far.dead || arrive(far));
-        }
-      } else if (world.time - first.since > 6 * world.options.lease) {
-        this.#fail();
-      } else {
-        this.#pump(20);
-      }
-    });
-  }
-
-  #receive(streamId: number, number: number): void {
-    const id = this.streams.get(streamId);
-    const taken = id === undefined ? undefined : this.plane.taken.get(id);
-    this.#lastHeard = this.#world.time;
-    if (id !== undefined && taken?.pipe === this) {
-      taken.received += 1;
-      this.plane.process.onMessage(id, number);
-    }
-  }
-
-  #fail(): void {
-    if (!this.dead) {
-      this.dead = true;
-      this.plane.pipes.delete(this);
-      this.plane.process.run(() => this.onclosed());
-    }
   }
 }
 
