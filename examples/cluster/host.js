@@ -43,6 +43,14 @@ async function main() {
   cluster.on('busdown', () => console.log(`  ${HOST_NAME} has no bus; messages go on`));
   cluster.on('busup', () => console.log(`  ${HOST_NAME} has the bus again`));
 
+  // The Cluster is closed, and what starts hosts has to start this one again.
+  const onEnd = (/** @type {string} */ why) => {
+    console.error(`${HOST_NAME} is out of the cluster: ${why}`);
+    process.exit(1);
+  };
+  cluster.on('died', (error) => onEnd(error.message));
+  cluster.on('fenced', () => onEnd('a younger process has its name'));
+
   // Others have what was sent to them before this host is gone.
   let leaving;
   const leave = async () => {
