@@ -15,7 +15,6 @@ use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::Waiter;
 use super::pipe_header::Control;
-use super::tunnel::Tunnel;
 use super::work;
 
 /// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
@@ -131,11 +130,6 @@ impl Sfu {
         let Some(stream) = consumer.stream_id() else { return };
         let Some(transport) = self.transports.get_mut(&key) else { return };
         if transport.carry(stream, control) {
-            // It leaves a tunnel at once, because in a tunnel it would not be in order with messages that follow. Other
-            // outputs of the transport wait, as the caller may be handling one of them.
-            while let Some(frame) = transport.tunnel_mut().and_then(Tunnel::poll_frame) {
-                self.events.push_back(Event::TunnelFrame(key, frame));
-            }
             self.touch(key);
         }
     }

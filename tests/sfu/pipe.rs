@@ -512,7 +512,7 @@ const RESUMED: [&str; 2] = ["OriginResume", "DataProducerResume"];
 
 #[test]
 fn the_pause_of_a_producer_is_shown_at_the_far_end_in_order_with_its_messages() {
-    for (by, one_turn) in [(By::Network, false), (By::Tunnel, false), (By::Tunnel, true)] {
+    for (by, one_turn) in BOTH.into_iter().flat_map(|by| [(by, false), (by, true)]) {
         let (mut lab, [near, far]) = two_workers(by);
         let (producer, _, remote) = produce(&mut lab, [near, far]);
         let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
@@ -536,7 +536,9 @@ fn the_pause_of_a_producer_is_shown_at_the_far_end_in_order_with_its_messages() 
         end_turn(&mut lab);
         pause(&mut lab, near.host, producer);
         lab.run_for(Duration::from_secs(1));
-        let expected = [&["1"][..], &PAUSED, &RESUMED, &["2"], &PAUSED].concat();
+        // In one turn a pause that ends before a message leaves is not shown.
+        let first = if one_turn { &[][..] } else { &[PAUSED, RESUMED] };
+        let expected = [&["1"][..], &first.concat(), &["2"], &PAUSED].concat();
         assert_eq!(shown(&mut lab, far.host), expected, "{by:?}");
         assert!(shows_paused(&mut lab, far.host, remote));
         let dump = lab.hosts[far.host].sfu.data_consumer(consumer).expect("open").dump();

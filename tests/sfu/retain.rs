@@ -304,6 +304,35 @@ fn a_pause_and_clear_retained_in_one_turn_both_reach_the_far_end() {
 }
 
 #[test]
+fn what_is_sent_before_a_pipe_is_connected_keeps_its_order() {
+    for by in BOTH {
+        let (mut lab, [near, far], producer) = two_routers(by, LAST);
+        let (_, dump) = lab.hosts[near.host].consume(near.pipe, producer);
+        let remote = |lab: &mut Lab| {
+            let options = DataProducerOptions {
+                sctp_stream_parameters: dump.sctp_stream_parameters,
+                retain: Some(LAST),
+                ..options::producer()
+            };
+            lab.hosts[far.host].produce_with(far.pipe, options)
+        };
+        let sfu = lab.sfu();
+        sfu.send(producer, text("1"), None);
+        sfu.data_producer(producer).expect("open").clear_retained();
+        sfu.send(producer, text("2"), None);
+        sfu.data_producer(producer).expect("open").pause();
+        sfu.data_producer(producer).expect("open").resume();
+        sfu.send(producer, text("3"), None);
+        sfu.data_producer(producer).expect("open").pause();
+        let remote = remote(&mut lab);
+        lab.run_for(Duration::from_secs(1));
+        assert!(lab.hosts[far.host].sfu.data_producer(remote).expect("open").dump().paused);
+        let (consumer, _) = lab.hosts[far.host].consume(far.direct, remote);
+        assert_eq!(texts(&mut lab, far.host, consumer), ["2", "3"], "{by:?}");
+    }
+}
+
+#[test]
 fn messages_are_as_old_behind_a_tunnel_as_before_it() {
     let retain = RetainOptions { max_age: Some(10_000), ..LAST };
     let (mut lab, ends, producer) = two_routers(By::Tunnel, retain);
