@@ -1086,3 +1086,26 @@ fn a_producer_that_moves_shows_the_pause_of_its_new_origin_and_what_is_retained_
     lab.run_for(Duration::from_secs(1));
     assert!(shows_paused(&mut lab, far.host, remote));
 }
+
+#[test]
+fn a_pipe_that_is_not_connected_does_not_run_out_of_streams() {
+    let mut lab = Lab::with(2, Conditions::PERFECT, 1);
+    let [near, far] = joined(&mut lab, By::Network);
+    lab.conditions().mtu = 0;
+    let producer = lab.hosts[near.host].produce(near.direct, 0);
+    let mut streams = std::collections::BTreeSet::new();
+    for _ in 0..3000 {
+        let (carrier, dump) = lab.hosts[near.host].consume(near.pipe, producer);
+        streams.insert(dump.sctp_stream_parameters.expect("over SCTP").stream_id);
+        close(&mut lab, near, carrier);
+    }
+    assert!(streams.len() < 1100, "{} streams", streams.len());
+    let (_, remote) = carry(&mut lab, [near, far], producer, Vec::new());
+    lab.hosts[near.host].sfu.send(producer, text("x"), None);
+    lab.conditions().mtu = 1500;
+    lab.expect("a connection", |lab| lab.sctp_connected(near.pipe));
+    lab.run_for(Duration::from_secs(5));
+    assert_eq!(lab.hosts[far.host].producer_events(remote), []);
+    let stats = lab.hosts[far.host].sfu.data_producer(remote).expect("open").get_stats();
+    assert_eq!(stats.messages_received, 1);
+}

@@ -578,7 +578,11 @@ impl Association {
             return MessageTally::default();
         }
         self.fences.iter_mut().for_each(|it| it.remove(stream));
-        self.streams.end(stream);
+        if self.engine.is_some() {
+            self.streams.end(stream);
+        } else if let Some(first) = self.streams.end_early(stream) {
+            self.queues.remove(first);
+        }
         self.queues.end(stream, Message { ppid: Ppid::DCEP, payload: last })
     }
 

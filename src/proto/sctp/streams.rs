@@ -24,6 +24,9 @@ use crate::proto::message::{Reliability, StreamId};
 /// lost RE-CONFIG is repeated after an RTO of 1 s, and after 2 s more if it is lost twice.
 const QUARANTINE: Duration = Duration::from_secs(3);
 
+/// How many streams that end before the association is established stay closed for the peer to learn of it.
+const MAX_EARLY_ENDS: usize = 1024;
+
 #[derive(Debug, Clone, Copy)]
 enum Closing {
     Resetting,
@@ -38,6 +41,8 @@ pub(super) struct Streams {
     /// use for good.
     over: FxHashSet<StreamId>,
     closing: FxHashMap<StreamId, Closing>,
+    /// Once there are this many, those whose quarantine is over are removed.
+    sweep_closing_at: usize,
     /// Resets of ours that wait for the engine.
     pending_resets: VecDeque<StreamId>,
     /// Streams on which the peer has opened a data channel in band.
@@ -47,6 +52,8 @@ pub(super) struct Streams {
     ended: FxHashMap<StreamId, Option<Instant>>,
     /// Once there are this many, ids that have rested are removed.
     sweep_at: usize,
+    /// Those that ended before the association was established, the first one first.
+    early_ends: VecDeque<StreamId>,
     /// Streams whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
     pending_acks: VecDeque<StreamId>,
     /// Channels that we have opened in band and that the peer has not acknowledged, with their reliability.
@@ -66,6 +73,24 @@ impl Streams {
     /// Notes that our side of `stream` ends.
     pub(super) fn end(&mut self, stream: StreamId) {
         self.ended.insert(stream, None);
+    }
+
+    /// Notes that `stream` ends before anything of it can have left. If there are too many of these, the id of the
+    /// returned one is free again, as if the stream had never been opened.
+    pub(super) fn end_early(&mut self, stream: StreamId) -> Option<StreamId> {
+        self.end(stream);
+        self.early_ends.push_back(stream);
+        if self.early_ends.len() <= MAX_EARLY_ENDS {
+            return None;
+        }
+        let first = self.early_ends.pop_front()?;
+        self.ended.remove(&first);
+        Some(first)
+    }
+
+    /// Notes that the association is established: what has ended early is about to leave.
+    pub(super) fn begin(&mut self) {
+        self.early_ends = VecDeque::new();
     }
 
     /// Notes that the peer has acknowledged everything on a stream that has ended.
@@ -162,10 +187,13 @@ impl Streams {
     /// Notes that both directions of `stream` are reset.
     pub(super) fn on_reset_complete(&mut self, stream: StreamId, now: Instant) {
         self.over.insert(stream);
-        self.closing.retain(|_, closing| match closing {
-            Closing::Resetting => true,
-            Closing::Quarantine(until) => now < *until,
-        });
+        if self.closing.len() >= self.sweep_closing_at {
+            self.closing.retain(|_, closing| match closing {
+                Closing::Resetting => true,
+                Closing::Quarantine(until) => now < *until,
+            });
+            self.sweep_closing_at = 2 * self.closing.len() + 64;
+        }
         self.closing.insert(stream, Closing::Quarantine(now + QUARANTINE));
     }
 }

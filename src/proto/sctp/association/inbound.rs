@@ -35,6 +35,7 @@ impl Association {
                         engine.set_flight_bound(bound);
                     }
                     self.engine = Some(Box::new(engine));
+                    self.streams.begin();
                     self.collect(now);
                     // DATA may follow a COOKIE ECHO, and overtake a COOKIE ACK (RFC 9260 §5.1).
                     self.judge(now, packet)
