@@ -6,10 +6,14 @@ use super::contract::metrics::{
     ByNetwork, DatagramsRejected, MessagesDropped, MessagesSkipped, PacketsDropped,
     Retransmissions, SfuMetrics,
 };
+use super::work;
 
 impl Sfu {
     /// Counters and histograms since the start, and how much there is now.
     pub fn metrics(&mut self) -> SfuMetrics {
+        let entities =
+            self.transports.len() + self.data_producers.len() + self.data_consumers.len();
+        self.work += work::COUNTED * entities as u64;
         let Self { now, totals, transports, .. } = self;
         transports.values_mut().for_each(|it| it.catch_up(*now, &mut totals.transports));
         let producers = self.totals.producers(self.data_producers.values());

@@ -43,6 +43,9 @@ pub(super) const CLOSE_CONSUMER: u64 = 300;
 pub(super) const CLOSE_PRODUCER: u64 = 500;
 pub(super) const CLOSE_TRANSPORT: u64 = 10_000;
 
+/// An entity whose counters are added up.
+pub(super) const COUNTED: u64 = 50;
+
 /// Comparing the subchannels of a message with those of a DataConsumer.
 pub(super) fn comparison(selector: &Selector, subscribed: &Subchannels) -> u64 {
     const EACH: u64 = 3;

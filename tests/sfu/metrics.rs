@@ -103,3 +103,18 @@ fn what_closed_entities_have_counted_stays_in_the_totals_and_gauges_show_what_is
     assert_eq!((closed.messages_sent, closed.message_bytes_sent), (3, 30));
     assert!(closed.bytes_sent.webrtc >= open.bytes_sent.webrtc && open.bytes_sent.webrtc > 0);
 }
+
+#[test]
+fn metrics_of_many_entities_are_work_of_the_turn() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = lab.source(router);
+    let cost = |lab: &mut Lab| {
+        let before = lab.sfu().work();
+        lab.sfu().metrics();
+        lab.sfu().work() - before
+    };
+    let few = cost(&mut lab);
+    let (transport, _) = lab.join(router, 1);
+    (0..1000).for_each(|_| drop(lab.host().consume(transport, producer)));
+    assert!(cost(&mut lab) >= few + 50_000);
+}
