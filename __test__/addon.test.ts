@@ -116,6 +116,13 @@ describe('loads', () => {
     expect(await run(WORKS)).toEqual(worked);
   });
 
+  test("that of the platform's package, although native/ has one for another platform", async () => {
+    await addPackage(currentPlatform);
+    await mkdir(path.join(folder, 'native'));
+    await writeFile(inNative(`datasoup.${OTHER_LIBC}.node`), 'for another platform');
+    expect(await run(WORKS)).toEqual(worked);
+  });
+
   test('from folders that the user may only read', async () => {
     await addPackage(currentPlatform);
     const entries = await readdir(base, { recursive: true, withFileTypes: true });
@@ -324,6 +331,21 @@ test.each(['datasoup', 'datasoup/metrics'])(
     expect(await refusal(before, id)).toBe('datasoup needs Node.js 20 or later; this is 18.20.8');
   },
 );
+
+test.each([
+  ['20.8.1', '20.8.9', false],
+  ['20.9.0', '20.9', true],
+  ['20.10.0', '20.9', true],
+  ['21.0.0-nightly2023', '20.9', true],
+  ['19.99.9', '20', false],
+])('Node.js %s with the oldest one %s: accepted %s', async (present, oldest, accepted) => {
+  const file = path.join(folder, 'package.json');
+  const manifest = JSON.parse(await readFile(file, 'utf8'));
+  await writeFile(file, JSON.stringify({ ...manifest, engines: { node: `>=${oldest}` } }));
+  const before = `Object.defineProperty(process.versions, 'node', { value: '${present}' })`;
+  const refused = `datasoup needs Node.js ${oldest} or later; this is ${present}`;
+  expect((await refusal(before)) === refused).toBe(!accepted);
+});
 
 describe('scripts/build.js --if-missing, which `npm install` runs in a clone', () => {
   /** Without Rust, unless PATH has it, so that an attempt to build is an error. */

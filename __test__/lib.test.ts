@@ -1,6 +1,8 @@
 import * as datasoup from '..';
 import { Channel } from '../lib/Channel';
 import { copy } from '../lib/copy';
+import { Demand } from '../lib/Demand';
+import { EnhancedEventEmitter } from '../lib/EnhancedEventEmitter';
 import { LOOPBACK } from './helpers/arrangement';
 import './helpers/closeWorkers';
 import { nextMacrotask } from './helpers/wait';
@@ -291,4 +293,33 @@ describe('copy()', () => {
       Object.getOwnPropertyDescriptor(original, '__proto__')?.value,
     );
   });
+});
+
+test("a change that is undone emits no 'demand', even if it is the first since a listener was added", async () => {
+  const source = new EnhancedEventEmitter();
+  const demand = new Demand(source as any, () => false);
+  const emitted: object[] = [];
+  demand.add('1', () => [5, 7]);
+  for (const change of [
+    () => {
+      demand.add('2', () => [1, 5]);
+      demand.remove('2');
+    },
+    () => {
+      demand.remove('1');
+      demand.add('1', () => [5, 7]);
+    },
+  ]) {
+    source.on('demand', (it: object) => emitted.push(it));
+    change();
+    await nextMacrotask();
+    expect(emitted).toEqual([]);
+    source.removeAllListeners('demand');
+    demand.add('3', () => [9]);
+    demand.remove('3');
+  }
+  source.on('demand', (it: object) => emitted.push(it));
+  demand.add('2', () => [1]);
+  await nextMacrotask();
+  expect(emitted).toEqual([{ consumers: 2, subchannels: [1, 5, 7] }]);
 });

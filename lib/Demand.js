@@ -32,7 +32,7 @@ class Demand {
    */
   #subscribers;
   /**
-   * What was emitted last.
+   * What was emitted last, or what there was when counting began.
    *
    * @type {import('..').DataProducerDemand | undefined}
    */
@@ -52,10 +52,7 @@ class Demand {
   get now() {
     const union = this.#subscribers ?? count(this.#dataConsumers.values());
 
-    return {
-      consumers: this.#consumers,
-      subchannels: [...union.keys()].sort((a, b) => a - b),
-    };
+    return { consumers: this.#consumers, subchannels: sorted(union) };
   }
 
   /**
@@ -64,8 +61,7 @@ class Demand {
    */
   add(id, subchannels) {
     this.#dataConsumers.set(id, subchannels);
-    this.#consumers++;
-    this.resubscribe([], subchannels());
+    this.#change([], subchannels(), 1);
   }
 
   /** @param {string} id */
@@ -73,8 +69,7 @@ class Demand {
     const subchannels = this.#dataConsumers.take(id);
 
     if (subchannels) {
-      this.#consumers--;
-      this.resubscribe(subchannels(), []);
+      this.#change(subchannels(), [], -1);
     }
   }
 
@@ -85,6 +80,18 @@ class Demand {
    * @param {Iterable<number>} after
    */
   resubscribe(before, after) {
+    this.#change(before, after, 0);
+  }
+
+  /**
+   * @param {Iterable<number>} before
+   * @param {Iterable<number>} after
+   * @param {1 | 0 | -1} consumers - how many DataConsumers more there are.
+   */
+  #change(before, after, consumers) {
+    const former = this.#consumers;
+
+    this.#consumers += consumers;
     if (listenerCount.call(this.#dataProducer, 'demand') === 0) {
       this.#subscribers = this.#emitted = undefined;
       return;
@@ -94,6 +101,12 @@ class Demand {
       change(this.#subscribers, before, -1);
     } else {
       this.#subscribers = count(this.#dataConsumers.values());
+
+      const past = new Map(this.#subscribers);
+
+      change(past, after, -1);
+      change(past, before, 1);
+      this.#emitted = { consumers: former, subchannels: sorted(past) };
     }
     if (!this.#due) {
       this.#due = true;
@@ -125,6 +138,11 @@ function count(dataConsumers) {
     change(subscribers, subchannels(), 1);
   }
   return subscribers;
+}
+
+/** @param {Map<number, number>} subscribers */
+function sorted(subscribers) {
+  return [...subscribers.keys()].sort((a, b) => a - b);
 }
 
 /**

@@ -23,22 +23,17 @@ module.exports = load();
 
 /** @returns {typeof import('../native/binding')} */
 function load() {
-  const file = built() ?? addonOf(currentPlatform);
+  const built = fs.existsSync(FOLDER) ? fs.readdirSync(FOLDER) : [];
+  const exact = built.find((name) => name === `datasoup.${currentPlatform}.node`);
+  // An addon of another platform in native/ is there to be named by the error.
+  const other = built.find((name) => name.endsWith('.node'));
+  const inFolder = (/** @type {string | undefined} */ name) => name && path.join(FOLDER, name);
+  const file = inFolder(exact) ?? addonOf(currentPlatform) ?? inFolder(other);
 
-  if (file === undefined) {
+  if (!file) {
     throw new Error(missing());
   }
   return verified(file, open(file));
-}
-
-/** The addon in native/. */
-function built() {
-  const names = fs.existsSync(FOLDER) ? fs.readdirSync(FOLDER) : [];
-  const addons = names.filter((name) => name.endsWith('.node'));
-  const exact = `datasoup.${currentPlatform}.node`;
-  const name = addons.includes(exact) ? exact : addons[0];
-
-  return name && path.join(FOLDER, name);
 }
 
 function missing() {

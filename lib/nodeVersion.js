@@ -5,10 +5,25 @@
 
 const { engines } = require('../package.json');
 
-const oldest = Number(engines.node.replace('>=', ''));
+const oldest = engines.node.replace('>=', '');
 
-if (parseInt(process.versions.node, 10) < oldest) {
+if (isBefore(parts(process.versions.node), parts(oldest))) {
   throw new Error(
     'datasoup needs Node.js ' + oldest + ' or later; this is ' + process.versions.node,
   );
+}
+
+/** @param {string} version */
+function parts(version) {
+  return version.split('.').map((part) => parseInt(part, 10));
+}
+
+/**
+ * @param {number[]} version
+ * @param {number[]} other
+ */
+function isBefore(version, other) {
+  const place = other.findIndex((part, index) => part !== version[index]);
+
+  return place !== -1 && version[place] < other[place];
 }

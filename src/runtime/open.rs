@@ -8,9 +8,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::sfu::contract::options::ListenInfo;
 use crate::sfu::contract::parameters::ListenProtocol;
 
-/// The system setting that limits the size of receive buffers. Windows has no limit.
-pub(super) const RECEIVE_BUFFER_LIMIT: &str =
-    if cfg!(target_os = "macos") { "kern.ipc.maxsockbuf" } else { "net.core.rmem_max" };
+/// The system setting that limits the size of receive buffers. Windows has none.
+pub(super) const RECEIVE_BUFFER_LIMIT: Option<&str> = if cfg!(target_os = "macos") {
+    Some("kern.ipc.maxsockbuf")
+} else if cfg!(windows) {
+    None
+} else {
+    Some("net.core.rmem_max")
+};
 
 /// Makes a socket with the options of `info`, in non-blocking mode. It is not bound yet.
 pub(super) fn open(info: &ListenInfo) -> io::Result<Socket> {
@@ -172,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_that_the_system_refuses_becomes_the_largest_that_it_grants() {
+    fn a_buffer_that_the_system_refuses_is_halved_until_it_grants_it() {
         let granted = std::cell::Cell::new(0);
         let set = |size| {
             if size > 300 {

@@ -123,10 +123,11 @@ impl Sockets {
         };
         let granted = open::recv_buffer_size(socket);
         if granted < asked as usize && !std::mem::replace(&mut self.small_buffer_logged, true) {
+            let raise = open::RECEIVE_BUFFER_LIMIT.map(|it| format!("raise {it}, or "));
             log::warn!(
-                "a UDP socket has a receive buffer of {granted} bytes, not of the {asked} asked for: raise \
-                 {}, or datagrams are lost when many peers send at once (datagramsOverflowed)",
-                open::RECEIVE_BUFFER_LIMIT
+                "a UDP socket has a receive buffer of {granted} bytes, not of the {asked} asked for: {}datagrams \
+                 are lost when many peers send at once (datagramsOverflowed)",
+                raise.unwrap_or_default()
             );
         }
     }
