@@ -246,3 +246,29 @@ fn stopped_streams_keep_no_more_than_a_bound_beside_the_window() {
         net.run_for(SECOND / 10);
     }
 }
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+fn fences_cost_no_more_the_more_of_them_and_of_messages_there_are() {
+    const STREAMS: StreamId = 5000;
+    let stream = |n: u32| n as StreamId % STREAMS;
+    let mut net = waiting(MANY, stream);
+    let sctp = &mut net.b.sctp;
+    let began = Instant::now();
+    for n in 0..MANY {
+        assert!(sctp.fence_arrivals(stream(n), n));
+    }
+    let (mut taken, mut passed) = (0, 0);
+    while let Some(event) = sctp.poll_event() {
+        match event {
+            SctpEvent::Message { .. } => taken += 1,
+            SctpEvent::ArrivalsTaken { fence } => {
+                assert_eq!((taken, fence), (MANY, passed));
+                passed += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(passed, MANY);
+    assert_soon(began);
+}
