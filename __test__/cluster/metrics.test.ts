@@ -42,6 +42,7 @@ afterEach(async () => {
 async function start(
   host: string,
   secret = 'a secret of more than thirty-two bytes',
+  carrier: 'auto' | 'bus' = 'auto',
 ): Promise<Cluster> {
   const cluster = await createCluster({
     bus: {
@@ -54,6 +55,7 @@ async function start(
     listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
     lease: LEASE,
     linger: 100,
+    carrier,
   });
   clusters.push(cluster);
   return cluster;
@@ -189,4 +191,26 @@ test('refused messages are counted by reason, and the first one of each that no 
     shown('format'),
     shown('key'),
   ]);
+});
+
+test('pipes over the bus are counted apart, with their bytes', async () => {
+  const before = await scrape();
+  const [a, b] = [await start('a'), await start('b', undefined, 'bus')];
+  const [one, other] = [await join(a), await join(b)];
+  const dataProducer = await one.transport.produceData();
+  const seen = nextEvent(other.room, 'dataproducer');
+  one.room.announce(dataProducer);
+  await seen;
+  const { id: dataProducerId } = dataProducer;
+  const inbox = new Inbox(await other.room.consumeData(other.transport, { dataProducerId }));
+  dataProducer.send(Buffer.alloc(10_000));
+  await inbox.count(1);
+  const during = await scrape();
+  for (const key of ['pipes in', 'pipes out', 'pipes_over_bus in', 'pipes_over_bus out']) {
+    expect([key, during(`cluster_${key}`)]).toEqual([key, 1]);
+  }
+  for (const key of ['sent', 'received']) {
+    const name = `cluster_over_bus_${key}_bytes_total`;
+    expect(during(name) - (before(name) || 0)).toBeGreaterThan(10_000);
+  }
 });

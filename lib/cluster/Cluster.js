@@ -181,7 +181,7 @@ class Cluster extends EnhancedEventEmitter {
     }
     this.#untrack = track({
       pid: this.#worker.pid,
-      counters: () => this.#monitor.counters(this.#host.stats()),
+      counters: () => this.#monitor.counters(this.#host.stats(), { ...this.#overBus }),
       gauges: () => this.#monitor.gauges(this.#host.stats(), this.#sizes()),
     });
   }

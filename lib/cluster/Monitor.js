@@ -124,9 +124,10 @@ class Monitor {
 
   /**
    * @param {HostStats} stats
+   * @param {ClusterCounters['overBus']} overBus
    * @returns {ClusterCounters}
    */
-  counters({ resyncs, refused, unsent, control, pipeFailures }) {
+  counters({ resyncs, refused, unsent, control, pipeFailures }, overBus) {
     return {
       resyncs,
       pipeFailures,
@@ -139,6 +140,7 @@ class Monitor {
       controlRefused: { ...zeros(REFUSALS), ...refused },
       controlBytesSent: control.bytesSent,
       controlBytesReceived: control.bytesReceived,
+      overBus,
     };
   }
 
@@ -148,7 +150,9 @@ class Monitor {
    * @returns {ClusterGauges}
    */
   gauges({ busDown, hosts, takes, gives, dataProducers }, { rooms, paths }) {
-    const up = takes.filter(({ state }) => state === 'up').length;
+    const up = takes.filter(({ state }) => state === 'up');
+    const overBus = (/** @type {{ carrier: string }[]} */ pipes) =>
+      pipes.filter(({ carrier }) => carrier === 'bus').length;
 
     return {
       busDown: Number(busDown),
@@ -156,8 +160,9 @@ class Monitor {
       rooms,
       dataProducers,
       paths,
-      pipes: { in: up, out: gives.length },
-      pipesDown: takes.length - up,
+      pipes: { in: up.length, out: gives.length },
+      pipesOverBus: { in: overBus(up), out: overBus(gives) },
+      pipesDown: takes.length - up.length,
     };
   }
 

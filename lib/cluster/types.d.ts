@@ -77,10 +77,11 @@ export type ClusterCounters = {
   busOutages: number;
   controlSent: Record<string, number>;
   controlReceived: Record<string, number>;
-  controlUnsent: number;
   controlRefused: Record<string, number>;
+  controlUnsent: number;
   controlBytesSent: number;
   controlBytesReceived: number;
+  overBus: { bytesSent: number; bytesReceived: number; datagramsDropped: number };
 };
 
 /** What an open Cluster has. */
@@ -92,6 +93,7 @@ export type ClusterGauges = {
   dataProducers: { own: number; other: number };
   paths: number;
   pipes: { in: number; out: number };
+  pipesOverBus: { in: number; out: number };
   pipesDown: number;
 };
 

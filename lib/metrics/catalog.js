@@ -309,6 +309,31 @@ const CATALOG = [
     'Hosts that something is wanted from, and no message can come from.',
     (it) => it.pipesDown,
   ),
+  clusterGauge(
+    'datasoup.cluster.pipes_over_bus',
+    '{pipe}',
+    'Pipes whose datagrams go over the bus, as UDP does not work.',
+    (it) => it.pipesOverBus,
+    'direction',
+  ),
+  clusterCounter(
+    'datasoup.cluster.over_bus.sent',
+    'By',
+    'Bytes of the datagrams of pipes that were published on the bus.',
+    (it) => it.overBus.bytesSent,
+  ),
+  clusterCounter(
+    'datasoup.cluster.over_bus.received',
+    'By',
+    'Bytes of the datagrams of pipes that have come from the bus.',
+    (it) => it.overBus.bytesReceived,
+  ),
+  clusterCounter(
+    'datasoup.cluster.over_bus.datagrams_dropped',
+    '{datagram}',
+    'Datagrams of pipes over the bus that the bus or the pipe did not take. SCTP sends them again.',
+    (it) => it.overBus.datagramsDropped,
+  ),
   clusterCounter(
     'datasoup.cluster.pipe_failures',
     '{pipe}',
