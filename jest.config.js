@@ -1,7 +1,8 @@
 'use strict';
 
-// `npm test` runs the project `api`; `npm run test:browser`, `test:package`, `test:registry` and `test:usrsctp` run those that
-// need more than the package. Without a project, as in `npx jest PATH`, Jest looks through all of them. `tsc -p .` checks types.
+// `npm test` runs the project `api`; `npm run test:browser`, `test:package`, `test:registry` and `test:usrsctp` run
+// those that need more than the package. Without a project, as in `npx jest PATH`, Jest looks through all of them.
+// `tsc -p .` checks types.
 
 /** What all projects share. */
 const base = {

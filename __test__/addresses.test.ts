@@ -10,7 +10,7 @@ import { closeSocket, freePort, udpSocket } from './helpers/sockets';
 import { bindingRequest, SUCCESS } from './helpers/stun';
 import { until, untilState, within } from './helpers/wait';
 
-/** Hosts with several addresses: which of them answers, and which are announced. Loopback has a whole network of them. */
+/** Hosts with several addresses: which of them answers, and which are announced. Loopback has many. */
 
 const EVERYWHERE: types.TransportListenInfo = { protocol: 'udp', ip: '0.0.0.0' };
 

@@ -219,7 +219,8 @@ describe('an encrypted pipe', () => {
     expect(inbox.texts).toEqual([]);
     const { findings } = await near.diagnose();
     expect(findings.map(({ code }) => code)).toEqual(['fingerprint-mismatch']);
-    // The alert is in plaintext, so it fails this end only if the handshake does not end in 30 s (see tests/sfu/pipe_dtls.rs).
+    // The alert is in plaintext, so it fails this end only if the handshake does not end in 30 s (see
+    // tests/sfu/pipe_dtls.rs).
     await untilFinding(far, 'certificate-rejected');
     expect(far.dtlsState).toBe('connecting');
   });

@@ -2,11 +2,11 @@
 
 // npm run robustness -- faults [--only=REGEX] [--bus=nats|redis] [--lease=5000] [--json] [--list]
 //
-// Three hosts of a cluster in network namespaces, with a real bus, send to each other while one thing breaks: each row of
-// the table of faults in docs/cluster.md, with the time that it took. Fails if a message comes twice or out of order, if
-// more is lost than 'missed' says, if a host that the fault does not concern loses anything, or if something takes longer
-// than promised. NATS has two servers, so that its own network can break too. Needs root or namespaces of users, nft, and
-// the servers of both buses.
+// Three hosts of a cluster in network namespaces, with a real bus, send to each other while one thing breaks: each row
+// of the table of faults in docs/cluster.md, with the time that it took. Fails if a message comes twice or out of
+// order, if more is lost than 'missed' says, if a host that the fault does not concern loses anything, or if something
+// takes longer than promised. NATS has two servers, so that its own network can break too. Needs root or namespaces of
+// users, nft, and the servers of both buses.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -44,8 +44,8 @@ const PIPE = 5_000;
  * @property {string} name
  * @property {string} title
  * @property {readonly ('nats' | 'redis')[]} [kinds] - of the bus, if not all.
- * @property {string} unharmed - groups of hosts, one letter each: the members of a group lose nothing of each other.
- * @property {boolean} [untold] - whether messages may be lost that no 'missed' tells of, as a queue was full.
+ * @property {string} unharmed - groups of hosts, one letter each, whose members lose nothing of each other.
+ * @property {boolean} [unreported] - whether messages may be lost without 'missed', because a queue was full.
  * @property {(scene: Scene, times: Times) => Promise<Figure[]>} run - the fault is over at the end.
  */
 
@@ -98,15 +98,17 @@ const ROWS = [
       const all = await Promise.all(scene.alive.map((member) => member.seen()));
 
       for (const { highest } of all) {
-        // They are numbered from 0.
+        // Messages are numbered from 0.
         const received = (highest.get(id) ?? -1) + 1;
 
         if (received < sent) {
-          throw new Error(`${sent - received} messages of a host that left are lost`);
+          throw new Error(`${sent - received} messages of the host that left are lost`);
         }
       }
       if (!args.includes('left')) {
-        throw new Error(`the host that left is gone by ${args}`);
+        throw new Error(
+          `the host left, but its DataProducers are gone for another reason: ${args}`,
+        );
       }
       await scene.kill('c');
       await scene.start('c');
@@ -223,7 +225,7 @@ const ROWS = [
           throw new Error(`${name} has a DataConsumer that has closed`);
         }
       }
-      // Before the next row: a path that breaks sooner waits for longer until it is made again.
+      // A path that breaks again soon waits longer before it is made again, which would delay the next row.
       await sleep(lease + beat);
       return [{ what: 'messages come', ms, within: PIPE + SLACK }];
     },
@@ -312,11 +314,11 @@ const ROWS = [
     name: 'full',
     title: 'a queue to a host is full',
     unharmed: 'ac bc',
-    untold: true,
+    unreported: true,
     async run(scene, { lease }) {
       const heal = scene.cut(['a'], ['b'], { protocol: 'udp' });
 
-      // 16 MiB fit. The other host has each burst before the next one.
+      // 20 MB for a queue of 16 MiB, in bursts that host c keeps up with.
       for (let count = 0; count < 40; count += 1) {
         await scene.member('a').call('send', 5, 100_000);
         await scene.caughtUp('c', 'a');
@@ -387,7 +389,7 @@ async function runRow(row, scene) {
       ...late.map(
         ({ what, ms, within }) => `${what} after ${Math.round(ms)} ms, not ${Math.round(within)}`,
       ),
-      ...broken(await (row.untold ? scene.streams() : scene.told()), row),
+      ...broken(await (row.unreported ? scene.streams() : scene.reported()), row),
     ],
   };
 }
@@ -416,7 +418,7 @@ async function runAll(kind, rows, lease) {
       results.push({ ...result, ...(await runRow(row, scene)) });
     } catch (error) {
       results.push({ ...result, broken: [`${/** @type {Error} */ (error).message}`] });
-      // What it leaves may break the next one.
+      // A row that has failed may leave the hosts in a state that breaks the next row.
       await scene?.close();
       scene = undefined;
     }
@@ -447,7 +449,7 @@ async function main() {
   }
 
   const kinds = KINDS.filter((kind) => bus === undefined || bus === kind);
-  // Mostly they wait.
+  // At the same time, as rows mostly wait.
   const results = (await Promise.all(kinds.map((kind) => runAll(kind, rows, lease)))).flat();
 
   if (json) {

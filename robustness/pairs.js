@@ -3,9 +3,9 @@
 // npm run robustness -- pairs [--count=100] [--seconds=N] [--seed=1] [--verbose]
 //
 // Three hosts of a cluster in network namespaces, with a real bus (NATS for even seeds, Redis for odd ones), and two
-// random faults at a time: hosts die, freeze, leave and restart, the bus dies or freezes, packets between hosts are lost.
-// Fails if a message comes twice or out of order, if more is lost than 'missed' says, or if the hosts do not see and get
-// everything again soon after the faults are over. Needs what `faults` needs.
+// random faults at a time: hosts die, freeze, leave and restart, the bus dies or freezes, packets between hosts are
+// lost. Fails if a message comes twice or out of order, if more is lost than 'missed' says, or if the hosts do not see
+// and get everything again soon after the faults are over. Needs what `faults` needs.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -22,7 +22,7 @@ const PER_SECOND = 50;
 const HOSTS = { a: 'bus', b: 'bus', c: 'bus' };
 /** What a pause of TCP between a host and the bus may cost beyond its own length: TCP waits up to twice as long. */
 const TCP = 2.5 * LEASE;
-/** The longest wait before the next pipe, in milliseconds. */
+/** The longest wait before a pipe is made again, in milliseconds. */
 const PIPE = 5_000;
 /** What a busy machine may add, in milliseconds. */
 const SLACK = 2_000;
@@ -32,8 +32,8 @@ const SLACK = 2_000;
  * @property {string} name
  * @property {boolean} [ends] - whether the process of the host ends.
  * @property {number} recovers - how long it may take after the fault, in milliseconds.
- * @property {(scene: Scene, host: string, other: string) => Promise<() => unknown> | (() => unknown)} begin - returns what
- * ends it.
+ * @property {(scene: Scene, host: string, other: string) => Promise<() => unknown> | (() => unknown)} begin - returns
+ * what ends it.
  */
 
 /** @type {Kind[]} */
@@ -212,11 +212,11 @@ async function run(seed) {
     await Promise.all(acts.map((act) => perform(here, act, note)));
 
     const ms = await scene.settled(first + second + SLACK);
-    const streams = await scene.told();
+    const streams = await scene.reported();
 
     note(`all consume all, ${Math.round(ms)} ms after the last fault`);
-    for (const { from, to, missing, told } of streams.filter((each) => each.told > 0)) {
-      note(`${from} to ${to}: ${missing} lost, ${told} told`);
+    for (const { from, to, missing, reported } of streams.filter((each) => each.reported > 0)) {
+      note(`${from} to ${to}: ${missing} lost, ${reported} reported`);
     }
     failure = broken(streams, {}).join(', ') || undefined;
   } catch (error) {

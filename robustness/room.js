@@ -2,10 +2,10 @@
 
 // npm run robustness -- room [--clients=300] [--seconds=30] [--bus=nats|redis]
 //
-// A room that is larger than a host: three hosts of a cluster, each with so many WebRTC clients, and one DataProducer of
-// 50 messages a second. A host is killed after a third of the time, with its clients, and another one is added. Fails if
-// anybody else loses a message. The clients are those of bench/clients/light (BENCH_CLIENTS is the path
-// of the program), or of libdatachannel if they are few. Needs what `faults` needs.
+// A room that is larger than a host: three hosts of a cluster, each with that many WebRTC clients, and one DataProducer
+// that sends 50 messages a second. A host is killed after a third of the time, with its clients, and another one is
+// added. Fails if a client of another host loses a message. The clients are those of bench/clients/light (BENCH_CLIENTS
+// is the path of the program), or of libdatachannel if they are few. Needs what `faults` needs.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -15,7 +15,7 @@ const { whyNot } = require('./cluster/Net');
 const { Scene } = require('./cluster/Scene');
 
 const PER_SECOND = 50;
-/** So many clients a host may have of libdatachannel. */
+/** Up to this many clients of a host are of libdatachannel. */
 const FEW = 20;
 const LEASE = 2_000;
 

@@ -196,7 +196,7 @@ describe.each(BUSES)('%s', (_, kind, make) => {
   }
 });
 
-test('a NATS connection with noEcho is refused, and so is what is no connection', async () => {
+test('a NATS connection with noEcho is refused, and so is what is not a connection', async () => {
   server = await BusServer.start('nats');
   for (const connect of [nats3.connect, nats2.connect]) {
     const connection = await connect({ port: server.port, noEcho: true });
@@ -285,7 +285,7 @@ describe('a subscription that the server refuses', () => {
   });
 });
 
-test('a Redis client that is not connected is connected if it is lazy, and refused if it has to be told', async () => {
+test('a Redis client without a connection: a lazy one connects, one that needs connect() is refused', async () => {
   server = await BusServer.start('redis');
   const lazy = new Redis({ port: server.port, lazyConnect: true });
   const bus = redisBus(lazy);

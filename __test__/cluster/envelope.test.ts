@@ -129,7 +129,7 @@ describe('hostile', () => {
     expect(refusal(b, SUBJECT, Buffer.alloc(MAX_ENVELOPE + 1, 1))).toBe('oversized');
   });
 
-  test('a name that is no token of a subject', () => {
+  test('a name that is not a token of a subject', () => {
     for (const host of ['a.b', '', '*', '>', 'a b', 'h'.repeat(65)]) {
       const bytes = envelopeOf(host).seal(SUBJECT, Buffer.from('x'));
       expect(refusal(b, SUBJECT, bytes)).toBe('format');

@@ -43,9 +43,12 @@ async function sending(ms: number): Promise<void> {
 }
 
 /** What `b` has lost and was said to have missed. Its consumer must be open. */
-function lost(): { lost: number; told: number } {
+function lost(): { lost: number; reported: number } {
   const session = b.sessions.get(id)!;
-  return { lost: session.gaps + a.producers.get(id)!.sent - session.last, told: session.told };
+  return {
+    lost: session.gaps + a.producers.get(id)!.sent - session.last,
+    reported: session.reported,
+  };
 }
 
 /** The stream of `a` to `b`. */
@@ -74,7 +77,7 @@ test('a host that leaves is gone at once', async () => {
   expect(b.sessions.size).toBe(0);
 });
 
-test('a host that leaves says so until it is heard, and says nothing else', async () => {
+test('a host that leaves repeats it until all have heard it, and says nothing else', async () => {
   const since = world.recorded.length;
   world.busDown = 1;
   a.leave();
@@ -131,14 +134,14 @@ test('a host that leaves a room and joins it again has its new DataProducers onl
 test('10 s without bus lose no message and close nothing; what is new comes a beat after it is back', async () => {
   world.busDown = 1;
   await sending(10_000);
-  expect(lost()).toEqual({ lost: 0, told: 0 });
+  expect(lost()).toEqual({ lost: 0, reported: 0 });
   c.announce(ROOM);
   await sending(100);
   world.busDown = 0;
   await sending(BEAT + 50);
   for (const process of [a, b, c]) expect(process.events).toEqual(['busdown', 'busup']);
   world.checkViews();
-  expect(lost()).toEqual({ lost: 0, told: 0 });
+  expect(lost()).toEqual({ lost: 0, reported: 0 });
 });
 
 test('a bus that stands still for 8 s and then delivers all is down and up again', async () => {
@@ -163,7 +166,7 @@ test('one host without bus for 8 s loses no message; those without a pipe to it 
   expect(downs(a)).toEqual([]);
   expect(b.events).toEqual(['busdown', 'busup']);
   expect(c.events).toEqual(['hostdown b lease', 'hostup b']);
-  expect(lost()).toEqual({ lost: 0, told: 0 });
+  expect(lost()).toEqual({ lost: 0, reported: 0 });
   world.checkViews();
 });
 
@@ -174,7 +177,7 @@ test('UDP that is blocked for less than a lease delays messages and loses none',
   world.blockUdp('a', 'b', -1);
   await sending(1000);
   await world.run(100);
-  expect(lost()).toEqual({ lost: 0, told: 0 });
+  expect(lost()).toEqual({ lost: 0, reported: 0 });
 });
 
 test('UDP that is blocked for longer: the consumer stays open, and what was lost is said exactly', async () => {
@@ -183,9 +186,9 @@ test('UDP that is blocked for longer: the consumer stays open, and what was lost
   world.blockUdp('a', 'b', -1);
   await sending(8000);
   await world.run(100);
-  const { lost: gaps, told } = lost();
+  const { lost: gaps, reported } = lost();
   expect(gaps).toBeGreaterThan(100);
-  expect(told).toBe(gaps);
+  expect(reported).toBe(gaps);
   expect(downs(b)).toEqual([]);
 });
 
@@ -228,7 +231,7 @@ test('a host whose wall clock was set back before it restarts is let in once the
   again.announce(ROOM);
   await world.run(LEASE / 2);
   expect(b.events).toEqual([]);
-  // A beat of it is not heard by anyone yet: its next state is.
+  // Its beats are not accepted yet: its next state is.
   await world.run(40_000);
   expect(b.events).toEqual(['hostdown a lease', 'hostup a']);
   world.checkViews();
@@ -458,7 +461,7 @@ test('a list of more DataProducers than a host may have is not taken', async () 
   expect(seen()).toBe(9999);
 });
 
-test('a bus that throws is a bus that loses, and is counted', async () => {
+test('a bus that throws loses the message, which is counted', async () => {
   const { publish } = a.bus;
   a.bus.publish = () => {
     throw new Error('too long');
@@ -543,7 +546,7 @@ test('old requests of a taker are refused: a lower gen, a lower pipe number', as
   expect(carried().transport).toBe(pipe);
   expect([...a.gateway.transports]).toEqual([pipe]);
   await sending(100);
-  expect(lost().told).toBe(0);
+  expect(lost().reported).toBe(0);
 });
 
 test('what changes while a want waits for its answer goes with the next one', async () => {
@@ -563,9 +566,9 @@ test('a stream that the origin ends is wanted again, and what was lost is said',
   carried()?.close();
   await sending(800);
   await world.run(100);
-  const { lost: gaps, told } = lost();
+  const { lost: gaps, reported } = lost();
   expect(gaps).toBeGreaterThan(5);
-  expect(told).toBe(gaps);
+  expect(reported).toBe(gaps);
 });
 
 test('messages of an incompatible version are refused, and said once', async () => {
@@ -636,7 +639,7 @@ test('the pipe closes with the last that is taken through it', async () => {
 });
 
 describe('where UDP is blocked', () => {
-  /** What `b` is told of a DataProducer of `a` that it wants from now on. */
+  /** What `b` learns of a DataProducer of `a` that it wants from now on. */
   function want(): { ready: jest.Mock; failed: jest.Mock; missed: jest.Mock } {
     const taker = { ready: jest.fn(), failed: jest.fn(), missed: jest.fn() };
     b.release(id);
@@ -653,7 +656,7 @@ describe('where UDP is blocked', () => {
     await world.run(100);
     const before = lost();
     expect(before.lost).toBeGreaterThan(100);
-    expect(before.told).toBe(before.lost);
+    expect(before.reported).toBe(before.lost);
     // Each minute UDP is tried beside it, at no cost.
     await sending(130_000);
     await world.run(100);
@@ -667,7 +670,7 @@ describe('where UDP is blocked', () => {
       { carrier: 'pipe', failures: 0, error: undefined },
     ]);
     const after = lost();
-    expect(after.told).toBe(after.lost);
+    expect(after.reported).toBe(after.lost);
     expect(after.lost - before.lost).toBeLessThan(5);
     expect([a, b].map(({ gateway }) => gateway.transports.size)).toEqual([1, 1]);
     expect(downs(b)).toEqual([]);
@@ -696,9 +699,9 @@ describe('where UDP is blocked', () => {
     world.busDown = 0;
     await sending(20_000);
     await world.run(100);
-    const { lost: gaps, told } = lost();
+    const { lost: gaps, reported } = lost();
     expect(gaps).toBeGreaterThan(300);
-    expect(told).toBe(gaps);
+    expect(reported).toBe(gaps);
     expect(b.host.stats().takes).toMatchObject([{ state: 'up', carrier: 'bus' }]);
     expect(downs(a)).toEqual([]);
     expect(downs(b)).toEqual([]);
@@ -741,7 +744,7 @@ describe('where UDP is blocked', () => {
     b.want('a', id);
     await world.run(500);
     await sending(70_000);
-    expect(lost()).toEqual({ lost: 0, told: 0 });
+    expect(lost()).toEqual({ lost: 0, reported: 0 });
     expect(b.events).toEqual(['hostup a']);
   });
 });
@@ -794,7 +797,7 @@ test('pipes that break again and again, and subchannels that change meanwhile: t
   await world.run(100);
   expect(b.gateway.dataProducers.get(id)).toBe(dataProducer);
   expect(session.last).toBe(a.producers.get(id)!.sent);
-  expect(session.told).toBeGreaterThanOrEqual(session.gaps);
+  expect(session.reported).toBeGreaterThanOrEqual(session.gaps);
   expect([a, b].map(({ gateway }) => gateway.transports.size)).toEqual([1, 1]);
 });
 
@@ -822,7 +825,7 @@ test('what the origin cannot send at first is asked for again', async () => {
   await world.run(500);
   await sending(100);
   await world.run(100);
-  expect(lost()).toEqual({ lost: 0, told: 0 });
+  expect(lost()).toEqual({ lost: 0, reported: 0 });
 });
 
 test('what the origin does not have fails', async () => {

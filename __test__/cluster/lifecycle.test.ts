@@ -16,7 +16,7 @@ type Subscription = { subject: string; ended: boolean };
 
 let bus: Bus;
 let subscriptions: Subscription[];
-/** What holds up the next subscription to a subject of this kind, or lets it fail. */
+/** Delays or fails the next subscription to a subject of this kind. */
 let hold: { kind: string; until: Promise<void> } | undefined;
 let published: string[];
 let worker: types.Worker;

@@ -36,7 +36,7 @@ inNamespaces(`in network namespaces${reason === undefined ? '' : ` (${reason})`}
     });
   });
 
-  test(`two random faults at a time, seeds ${SEED} and ${SEED + 1}: no duplicate, order kept, losses told`, async () => {
+  test(`two random faults at a time, seeds ${SEED} and ${SEED + 1}: no duplicate, order kept, losses reported`, async () => {
     const ended = await runProgram('robustness/index.js', 'pairs', '--count=2', `--seed=${SEED}`);
     expect(ended).toMatchObject({
       code: 0,

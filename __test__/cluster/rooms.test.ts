@@ -366,9 +366,9 @@ test('a pipe that fails: the DataConsumer stays, and what was lost is said', asy
   expect(dataConsumer.closed).toBe(false);
   await until(() => inbox.texts.at(-1) === `${sent}`);
   expect(new Set(inbox.texts).size).toBe(received());
-  const told = missed.reduce((sum, each) => sum + each, 0);
-  expect(told).toBe(sent - received());
-  expect(told).toBeGreaterThan(0);
+  const reported = missed.reduce((sum, each) => sum + each, 0);
+  expect(reported).toBe(sent - received());
+  expect(reported).toBeGreaterThan(0);
 });
 
 test('over the bus: everything as over UDP, in order, and sealed', async () => {

@@ -34,7 +34,7 @@ test.each(SHAPES)('%s on %i hosts: all faults end as docs/cluster.md says', asyn
     '10 % of hosts killed',
   ]);
   for (const { recovered, lost, loops } of phases) {
-    expect([recovered, lost.untold, lost.duplicates, loops]).toEqual([true, 0, 0, 0]);
+    expect([recovered, lost.unreported, lost.duplicates, loops]).toEqual([true, 0, 0, 0]);
   }
   for (const start of ['all join', 'nothing', 'bus down', 'rolling', '1 %', '10 %']) {
     expect([start, phase(start).closed, phase(start).lost.missed]).toEqual([start, 0, 0]);

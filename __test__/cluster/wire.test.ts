@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { whyNot } from '../../robustness/cluster/Net';
 import { ROOM, SECRET, Scene } from '../../robustness/cluster/Scene';
 
-/** What two hosts say to each other and to the bus, as somebody on the wire sees it (tcpdump). */
+/** What two hosts say to each other and to the bus, as a listener on the wire sees it (tcpdump). */
 
 const reason = whyNot();
 const inNamespaces = reason === undefined ? describe : describe.skip;
 
-const LABEL = 'a label that is nobody elses business';
+const LABEL = 'a label that must stay private';
 const INFO = 'what the application says of its user';
 const PAYLOAD = 'what one client says to another one';
 const CONTROL = 'what is said without a cluster';

@@ -78,7 +78,7 @@ export async function arrange(
   };
 }
 
-/** Both directions of one stream: `inbox` gets the client's messages, `source` and `dataConsumer` send to the client. */
+/** Both directions of a stream: `inbox` gets the client's messages, `source` and `dataConsumer` send to the client. */
 export interface Channel {
   dataProducer: types.DataProducer;
   inbox: Inbox;

@@ -1,6 +1,7 @@
 'use strict';
 
-// The names of the events of the contract. Plain JavaScript, because a program in robustness/ runs it without a compiler.
+// The names of the events of the contract. Plain JavaScript, because a program in robustness/ runs it without a
+// compiler.
 
 /** The events of objects, except 'demand', which is costlier with a listener. */
 exports.EVENTS = /** @type {const} */ ([

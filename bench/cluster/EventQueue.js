@@ -44,7 +44,7 @@ class EventQueue {
     };
   }
 
-  /** Promises are pending: their reactions run before the next event. */
+  /** Says that promises are pending, so that their reactions run before the next event. */
   settle() {
     this.#pending = 8;
   }

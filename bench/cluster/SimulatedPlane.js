@@ -5,7 +5,7 @@
 /** @typedef {import('../../lib/cluster/types').Address} Address */
 /** @typedef {import('../../lib/cluster/types').Subchannels} Subchannels */
 
-/** How long the worker takes for what it is asked, in ms. */
+/** How long the worker takes for a request, in ms. */
 const WORKER = 1;
 
 /** How often a handshake is tried again, in ms. */
@@ -126,7 +126,7 @@ class SimulatedPlane {
     }
   }
 
-  /** Which hosts reach each other has changed. */
+  /** Called when it has changed which hosts reach each other. */
   onReach() {
     for (const pipe of this.pipes) {
       pipe.onReach();
@@ -208,7 +208,7 @@ class SimulatedPipe {
     });
   }
 
-  /** Something comes all the time, until the far end dies or is cut off. */
+  /** How long ago something came: it does all the time, until the far end dies or is cut off. */
   look() {
     const { far, up } = this;
 

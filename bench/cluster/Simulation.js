@@ -3,8 +3,8 @@
 // Hosts of a cluster in virtual time: the protocol of lib/cluster over a bus and a data plane that are computed. What
 // an application would do is done here: each host consumes all that it sees.
 //
-// Messages of DataProducers are not simulated one by one. A DataProducer sends at a constant rate, so that a number says
-// which messages a path has carried: see Stream.
+// Messages of DataProducers are not simulated one by one. A DataProducer sends at a constant rate, so that a number
+// says which messages a path has carried: see Stream.
 
 const { epochOf } = require('../../lib/cluster/envelope');
 const { Host } = require('../../lib/cluster/Host');
@@ -29,14 +29,14 @@ class Simulation {
   queue = new EventQueue();
   /** By name. @type {Map<string, SimulatedHost>} */
   hosts = new Map();
-  /** Hosts of different parts do not reach each other by UDP, and mostly not over the bus. @type {Map<string, number>} */
+  /** Hosts of different parts have no UDP between them, and mostly no bus. @type {Map<string, number>} */
   #parts = new Map();
   #busIsWhole = true;
   truth = new Truth();
   /** Ends of pipes, by address. @type {Map<string, import('./SimulatedPlane').SimulatedPipe>} */
   pipes = new Map();
   pipeNumber = 0;
-  /** How often a host was to send on what it has from another one. */
+  /** How often a host was asked to send on what it has from another one. */
   loops = 0;
   #regions = 0;
   /** Processes that another one of their name has followed. @type {SimulatedHost[]} */
@@ -105,14 +105,14 @@ class Simulation {
 
   /** What hosts have lost so far, those that have died included. */
   totals() {
-    const totals = { missed: 0, told: 0, untold: 0, duplicates: 0, closed: 0 };
+    const totals = { missed: 0, reported: 0, unreported: 0, duplicates: 0, closed: 0 };
 
     for (const host of [...this.#dead, ...this.hosts.values()]) {
-      const { missed, told, untold, duplicates } = host.losses();
+      const { missed, reported, unreported, duplicates } = host.losses();
 
       totals.missed += missed;
-      totals.told += told;
-      totals.untold += untold;
+      totals.reported += reported;
+      totals.unreported += unreported;
       totals.duplicates += duplicates;
       totals.closed += host.closed;
     }
@@ -142,8 +142,8 @@ class Simulation {
 /** What a host consumes. */
 class Session {
   ready = false;
-  /** Messages that were said to be lost, those that were, and those that came twice. */
-  told = 0;
+  /** Messages that 'missed' has reported, those that were lost, and those that came twice. */
+  reported = 0;
   missed = 0;
   duplicates = 0;
 
@@ -174,7 +174,7 @@ class SimulatedHost {
   #leaving = false;
   /** @type {string[]} */
   #rooms = [];
-  #losses = { missed: 0, told: 0, duplicates: 0, untold: 0 };
+  #losses = { missed: 0, reported: 0, duplicates: 0, unreported: 0 };
 
   /**
    * @param {Simulation} simulation
@@ -343,10 +343,10 @@ class SimulatedHost {
   /** @param {Session} session */
   #count(session) {
     this.#losses.missed += session.missed;
-    this.#losses.told += session.told;
+    this.#losses.reported += session.reported;
     this.#losses.duplicates += session.duplicates;
-    this.#losses.untold += Math.max(0, session.missed - session.told);
-    session.missed = session.told = session.duplicates = 0;
+    this.#losses.unreported += Math.max(0, session.missed - session.reported);
+    session.missed = session.reported = session.duplicates = 0;
   }
 
   /**
@@ -377,7 +377,7 @@ class SimulatedHost {
         });
       },
       missed: (atMost) => {
-        session.told += atMost;
+        session.reported += atMost;
       },
     });
   }

@@ -16,7 +16,7 @@ class Truth {
   since = 0;
   /** How long it took until hosts knew of a change, in ms. @type {number[]} */
   delays = [];
-  /** How often a host was told of what is not so: a DataProducer that is gone, or the end of one that lives. */
+  /** How often a host saw a DataProducer that is gone, or the end of one that lives. */
   wrong = 0;
   /** @type {Map<string, Producer>} */
   #producers = new Map();

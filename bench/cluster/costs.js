@@ -1,7 +1,8 @@
 'use strict';
 
-// What the simulation charges. Control messages: measured at the start, with the real envelope and the real checks. Messages
-// of DataProducers: figures of `npm run bench -- --rows=paced`. The bus: what a nats-server took on two busy cores.
+// What the simulation charges. Control messages: measured at the start, with the real envelope and the real checks.
+// Messages of DataProducers: figures of `npm run bench -- --rows=paced`. The bus: what a nats-server took on two busy
+// cores.
 
 const { performance } = require('node:perf_hooks');
 
@@ -11,9 +12,9 @@ const { decode, encode } = require('../../lib/cluster/messages');
 /** @typedef {{ fixed: number, perByte: number }} Cost In ms, and in ms per byte. */
 
 /**
- * CPU time of a gateway's thread, in µs: 100 B over DTLS, to 10 and to 50 hosts at 50 messages per second, on a busy machine.
- * Each message comes alone, so each copy is a datagram and a system call, and is acknowledged by one. At thousands per second
- * a copy costs half a microsecond.
+ * CPU time of a gateway's thread, in µs: 100 B over DTLS, to 10 and to 50 hosts at 50 messages per second, on a busy
+ * machine. Each message comes alone, so each copy is a datagram and a system call, and is acknowledged by one. At
+ * thousands per second a copy costs half a microsecond.
  */
 const GATEWAY = {
   /** A message of a DataProducer of this host, from its Router. */

@@ -32,7 +32,7 @@ const COLUMNS = [
   'bus: deliveries/s, KiB/s',
   'JavaScript of the busiest host',
   'paths that closed',
-  'lost: true, told',
+  'lost: true, reported',
   'doubled, loops',
 ];
 
@@ -76,7 +76,7 @@ async function main() {
  * @param {Phase} phase
  */
 function isWrong({ recovered, lost, loops }) {
-  return !recovered || lost.untold > 0 || lost.duplicates > 0 || loops > 0;
+  return !recovered || lost.unreported > 0 || lost.duplicates > 0 || loops > 0;
 }
 
 /** @param {Result} result */
@@ -109,7 +109,7 @@ function cells({ name, delays, mean, most, bus, cpu, closed, lost, loops }) {
     `${number(bus.messages)}, ${kib(bus.bytes)}`,
     percent(cpu),
     `${closed}`,
-    `${lost.missed}, ${lost.told}`,
+    `${lost.missed}, ${lost.reported}`,
     `${lost.duplicates}, ${loops}`,
   ];
 }

@@ -1,17 +1,17 @@
 'use strict';
 
-// From how many hosts on a second level of copies would pay: an origin sends to the square root of the hosts, and each of
-// these sends on to as many.
+// From how many hosts on a second level of copies would pay: an origin sends to the square root of the hosts, and each
+// of these sends on to as many.
 
 const { GATEWAY } = require('./costs');
 
-/** What a message takes from one gateway to another beside what it waits for others, in µs. */
+/** How long a message takes from one gateway to another, without waiting for others, in µs. */
 const HOP = 250;
 
 /** A gateway with more than this part of a core is busy. */
 const BUSY = 0.5;
 
-/** Later than the first copy by this the last one is late, in µs. */
+/** The last copy is late if it leaves this much after the first one, in µs. */
 const LATE = 1000;
 
 /** Messages per second that one host's DataProducers send together. With far more, copies cost far less. */

@@ -26,7 +26,7 @@ const JOINS = 50;
  * @property {number} cpu - the part of its JavaScript thread that the busiest host needs for control messages.
  * @property {number} closed - paths that ended although their DataProducers lived.
  * @property {number} wrong - how often a host believed what was not so.
- * @property {{ missed: number, told: number, untold: number, duplicates: number }} lost
+ * @property {{ missed: number, reported: number, unreported: number, duplicates: number }} lost
  * @property {number} loops
  */
 
@@ -173,8 +173,8 @@ function difference(name, recovered, before, simulation) {
     wrong: truth.wrong - before.wrong,
     lost: {
       missed: after.missed - before.missed,
-      told: after.told - before.told,
-      untold: after.untold - before.untold,
+      reported: after.reported - before.reported,
+      unreported: after.unreported - before.unreported,
       duplicates: after.duplicates - before.duplicates,
     },
     loops: simulation.loops - before.loops,

@@ -23,7 +23,7 @@ const PATIENCE = 60_000;
 /** How long after some hosts the next ones restart, in ms. */
 const RESTART = 3000;
 
-/** How often it is looked whether all is well again, in ms. */
+/** How long the simulation runs between two checks for recovery, in ms. */
 const STEP = 500;
 
 /**

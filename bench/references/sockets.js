@@ -1,7 +1,7 @@
 'use strict';
 
-// References of the cluster's rows with clients: what applications without WebRTC do. Servers in processes of their own,
-// behind which clients are connected by WebSockets, and a message bus between the servers.
+// References of the cluster's rows with clients: what applications without WebRTC do. Servers in processes of their
+// own, behind which clients are connected by WebSockets, and a message bus between the servers.
 //
 //   socket.io   Socket.IO with its Redis adapter
 //   nats        each server subscribes to a subject of NATS, and sends what comes to each of its sockets (ws)

@@ -1,6 +1,7 @@
 'use strict';
 
-// datasoup/cluster: from one host to many, all in this process. Their gateways are threads; what they exchange goes over UDP.
+// datasoup/cluster: from one host to many, all in this process. Their gateways are threads; what they exchange goes
+// over UDP.
 
 const path = require('node:path');
 

@@ -7,7 +7,8 @@
 //   page ── host-3 ═╝
 //              └────── who has which DataProducers: the bus, NATS or Redis
 //
-// This process starts a bus, unless it is given one, and the three hosts (host.js), each with a port of its own for the page.
+// This process starts a bus, unless it is given one, and the three hosts (host.js), each with a port of its own for the
+// page.
 
 const { fork } = require('node:child_process');
 const { randomBytes } = require('node:crypto');

@@ -1,7 +1,7 @@
 'use strict';
 
-// Network namespaces on one bridge, with rules that drop packets between them. Root makes them, and so does everybody else
-// where the system allows namespaces of users. Each lives as long as the process that holds it, which ends with this one.
+// Network namespaces on one bridge, with rules that drop packets between them. They need root, or a system that allows
+// namespaces of users. Each lives as long as the process that holds it, which ends with this one.
 
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const { once } = require('node:events');

@@ -12,13 +12,13 @@ const { Net } = require('./Net');
 
 const HOST = require.resolve('./hostProcess');
 const PORTS = { nats: 4222, redis: 6379 };
-/** The port that servers of NATS speak with each other on. */
+/** The port on which servers of NATS reach each other. */
 const ROUTE = 6222;
 const SECRET = 'a secret that all processes know, as they should';
 const ROOM = 'the room of the scene';
-/** How often it is looked whether all is well, in milliseconds. */
+/** How long the hosts are left alone between two questions, in milliseconds. */
 const POLL = 25;
-/** How often it is looked whether 'missed' has told. */
+/** How many questions may pass until 'missed' has reported every loss. */
 const TRIES = 40;
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
@@ -43,7 +43,7 @@ class Member {
   process;
   /** Of its DataProducers. @type {string[]} */
   ids = [];
-  /** Whether it is to be seen by others. */
+  /** Whether others should see it. */
   alive = false;
 
   /** @param {string} name */
@@ -212,7 +212,7 @@ class Scene {
     this.member(name).process?.signal(frozen ? 'SIGSTOP' : 'SIGCONT');
   }
 
-  /** All servers of the bus, which keep nothing. */
+  /** Kills all servers of the bus. They keep nothing on disk. */
   async killBus() {
     await Promise.all([...this.#servers.values()].map((server) => server.kill()));
   }
@@ -316,7 +316,7 @@ class Scene {
           to,
           repeated: sum(ofId.map(({ repeated }) => repeated)),
           missing: sum(ofId.map(({ missing }) => missing)),
-          told: sum(ofId.map(({ told }) => told)),
+          reported: sum(ofId.map(({ reported }) => reported)),
           closed: ids.includes(id) && ofId.some(({ until }) => until !== undefined),
         };
       });
@@ -369,12 +369,12 @@ class Scene {
     }
   }
 
-  /** The same as `streams()`, once 'missed' may have told of all that is missing. */
-  async told() {
+  /** The same as `streams()`, after 'missed' has had time to report all that is missing. */
+  async reported() {
     for (let tries = 0; ; tries += 1) {
       const streams = await this.streams();
 
-      if (tries === TRIES || streams.every(({ missing, told }) => missing <= told)) {
+      if (tries === TRIES || streams.every(({ missing, reported }) => missing <= reported)) {
         return streams;
       }
       await sleep(POLL);

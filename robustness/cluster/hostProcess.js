@@ -35,11 +35,11 @@ const EVENTS = ['hostup', 'hostdown', 'busdown', 'busup', 'fenced', 'incompatibl
  * @property {number} received
  * @property {number} missing - gaps between its messages.
  * @property {number} repeated - messages that had come before, or after a later one, also with former DataConsumers.
- * @property {number} told - the sum of 'missed' events.
+ * @property {number} reported - the sum of 'missed' events.
  * @property {number} longest - between two messages.
  */
 
-const NOTHING = { received: 0, missing: 0, repeated: 0, told: 0, longest: 0 };
+const NOTHING = { received: 0, missing: 0, repeated: 0, reported: 0, longest: 0 };
 
 /** @type {Life[]} */
 const lives = [];
@@ -211,7 +211,7 @@ serve({
       const life = lives.findLast((each) => each.id === id);
 
       if (life) {
-        life.told += atMost;
+        life.reported += atMost;
       }
       note('missed', id, atMost);
     });

@@ -8,24 +8,24 @@
  * @property {string} to
  * @property {number} repeated - messages that came twice or after a later one.
  * @property {number} missing - gaps between messages of a DataConsumer.
- * @property {number} told - the sum of 'missed' events.
+ * @property {number} reported - the sum of 'missed' events.
  * @property {boolean} closed - whether a DataConsumer of a DataProducer that is open has closed.
  */
 
 /**
  * @param {Stream[]} streams
- * @param {{ unharmed?: string, untold?: boolean }} expected - groups of hosts, one letter each, of which the members lose
- * nothing of each other; whether messages may be lost that nothing tells of.
+ * @param {{ unharmed?: string, unreported?: boolean }} expected - `unharmed`: groups of hosts, one letter each, whose
+ * members lose nothing of each other. `unreported`: whether messages may be lost without 'missed'.
  * @returns {string[]}
  */
-function broken(streams, { unharmed = '', untold = false }) {
+function broken(streams, { unharmed = '', unreported = false }) {
   const groups = unharmed.split(' ');
 
-  return streams.flatMap(({ from, to, repeated, missing, told, closed }) => {
+  return streams.flatMap(({ from, to, repeated, missing, reported, closed }) => {
     const calm = groups.some((group) => group.includes(from) && group.includes(to));
     const found = [
       repeated > 0 && `${repeated} messages twice or out of order`,
-      !untold && missing > told && `${missing} messages lost, ${told} told`,
+      !unreported && missing > reported && `${missing} messages lost, ${reported} reported`,
       calm && missing > 0 && `${missing} messages lost`,
       calm && closed && 'a DataConsumer has closed',
     ];

@@ -3,8 +3,8 @@
 // node scripts/cross/smoke.js FOLDER
 //
 // Shows that the package in FOLDER works with this Node.js on this machine: crypto, sockets, threads, a panic, the end
-// of the process, errors of the loader. It needs only Node.js, so it runs on every platform. Prints a line for each check
-// that passes.
+// of the process, errors of the loader. It needs only Node.js, so it runs on every platform. Prints a line for each
+// check that passes.
 
 const assert = require('node:assert');
 const { createHmac, randomBytes } = require('node:crypto');
@@ -237,8 +237,8 @@ async function threads() {
 }
 
 /**
- * The errors of the loader for unusable addons, in folders with spaces and non-ASCII letters. In a thread, so that Windows
- * unloads the addons and they can be removed.
+ * The errors of the loader for unusable addons, in folders with spaces and non-ASCII letters. In a thread, so that
+ * Windows unloads the addons and they can be removed.
  */
 async function loader() {
   const base = fs.mkdtempSync(path.join(tmpdir(), 'datasoup süß 汤 '));

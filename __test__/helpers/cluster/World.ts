@@ -6,14 +6,14 @@ import { Random } from './random';
 
 /**
  * Hosts of a cluster in virtual time: the protocol of lib/cluster over a bus and a data plane that lose, delay, double,
- * partition and stop as the test wants. Keeps the books of what applications must have seen, and of what they have.
+ * partition and stop as the test wants. Records what applications should have seen, and what they have seen.
  */
 export class World {
   readonly random: Random;
   readonly processes = new Map<string, Process>();
   readonly failures: string[] = [];
   time = 0;
-  /** Faults of the bus: how many hold it down, how many hold up what it delivers, and how likely losses and doubles are. */
+  /** Faults of the bus: how many keep it down, how many stall it, and the probabilities of losses and doubles. */
   busDown = 0;
   busStalled = 0;
   loss = 0;
@@ -24,7 +24,7 @@ export class World {
   readonly udpBlocked = new Map<string, number>();
   /** Hosts of different groups do not reach each other by the bus. */
   readonly busGroup = new Map<string, number>();
-  /** What a bus that stands still has to deliver. */
+  /** What a stalled bus has to deliver. */
   readonly stalled: (() => void)[] = [];
   /** What an attacker has recorded. */
   readonly recorded: { subject: string; data: Uint8Array; from: string }[] = [];
@@ -124,7 +124,7 @@ export class World {
     this.udpBlocked.set(pair, (this.udpBlocked.get(pair) ?? 0) + count);
   }
 
-  /** What has come to a bus that stood still is delivered. */
+  /** Delivers what the bus has got while it was stalled. */
   unstall(): void {
     this.busStalled = Math.max(0, this.busStalled - 1);
     if (this.busStalled === 0) for (const deliver of this.stalled.splice(0)) deliver();
@@ -199,8 +199,8 @@ export class World {
         } else if (session.all) {
           // What was sent last may be among what was lost with a path.
           const gaps = session.gaps + producer.sent - session.last;
-          if (gaps > session.told) {
-            this.fail(`${process.name}: ${gaps} gaps of ${session.id}, said ${session.told}`);
+          if (gaps > session.reported) {
+            this.fail(`${process.name}: ${gaps} gaps of ${session.id}, said ${session.reported}`);
           }
         }
       }
@@ -221,7 +221,7 @@ type Session = {
   all: boolean;
   last: number;
   gaps: number;
-  told: number;
+  reported: number;
 };
 
 /** A process of the application: a host, its producers and what it consumes. */
@@ -381,7 +381,7 @@ export class Process {
       all: subchannels === true,
       last: 0,
       gaps: 0,
-      told: 0,
+      reported: 0,
     };
     this.sessions.set(id, session);
     this.host.want(host, entry, subchannels, {
@@ -393,7 +393,7 @@ export class Process {
       },
       failed: () => this.sessions.delete(id),
       missed: (atMost) => {
-        session.told += atMost;
+        session.reported += atMost;
       },
     });
   }
