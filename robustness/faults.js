@@ -318,8 +318,8 @@ const ROWS = [
     async run(scene, { lease }) {
       const heal = scene.cut(['a'], ['b'], { protocol: 'udp' });
 
-      // 20 MB for a queue of 16 MiB, in bursts that host c keeps up with.
-      for (let count = 0; count < 40; count += 1) {
+      // 7.5 MB for a queue of 4 MiB, in bursts that host c keeps up with.
+      for (let count = 0; count < 15; count += 1) {
         await scene.member('a').call('send', 5, 100_000);
         await scene.caughtUp('c', 'a');
       }

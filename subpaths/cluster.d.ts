@@ -39,7 +39,7 @@ export type ClusterOptions = {
   linger?: number;
   /**
    * How messages of other hosts come to this one. 'pipe': over UDP, encrypted. 'bus': these datagrams over the bus, which
-   * costs several times as much, and the event loop of both hosts takes part. 'auto', the default: over the bus once three
+   * costs about twice the CPU, on the event loops of both hosts. 'auto', the default: over the bus once three
    * pipes in a row have failed because of UDP, which is tried again each minute. Hosts send what is asked for either way.
    */
   carrier?: 'auto' | Carrier;

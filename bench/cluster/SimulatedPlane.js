@@ -289,7 +289,7 @@ class SimulatedPipe {
   }
 
   /** @param {string} id */
-  drop(id) {
+  stop(id) {
     const { far } = this;
     const carried = this.carried.get(id);
 

@@ -18,7 +18,7 @@ const QUEUE = 4 * 1024 * 1024;
 /** For how long a tunnel to the gateway stays that no host needs, in milliseconds: paths that break come back. */
 const LINGER = 60_000;
 
-/** @import { Address, Carrier, Clock, Entry, Pipe as PipePort, Plane, Subchannels } from './types' */
+/** @import { Address, Carrier, Clock, Entry, Pipe, Plane, Subchannels } from './types' */
 /** @typedef {import('../Router').Router<any>} Router */
 /** @typedef {import('../DataProducer').DataProducer<any>} DataProducer */
 /** @typedef {import('../DataConsumer').DataConsumer<any>} DataConsumer */
@@ -29,7 +29,7 @@ const LINGER = 60_000;
  *
  * @typedef {object} Taken
  * @property {DataProducer} dataProducer
- * @property {Pipe} pipe - that it is on.
+ * @property {PipeEnd} pipe - that it is on.
  * @property {number} streamId
  */
 
@@ -69,7 +69,7 @@ class DataPlane {
   #turns = new Map();
   /** @type {Map<string, Promise<Tunnel>>} */
   #tunnels = new Map();
-  /** @type {Set<Pipe>} */
+  /** @type {Set<PipeEnd>} */
   #pipes = new Set();
 
   /**
@@ -95,7 +95,7 @@ class DataPlane {
 
   /**
    * @param {Carrier} carrier
-   * @param {(error: Error | undefined, pipe?: PipePort) => void} done
+   * @param {(error: Error | undefined, pipe?: Pipe) => void} done
    */
   createPipe(carrier, done) {
     this.#createPipe(carrier).then((pipe) => done(undefined, pipe), done);
@@ -119,7 +119,7 @@ class DataPlane {
       });
       await relay?.attach(transport.tuple.localPort);
 
-      const pipe = new Pipe(this, transport, relay);
+      const pipe = new PipeEnd(this, transport, relay);
 
       this.#pipes.add(pipe);
       return pipe;
@@ -148,7 +148,7 @@ class DataPlane {
   }
 
   /**
-   * @param {Pipe} pipe
+   * @param {PipeEnd} pipe
    * @param {PipeTransport} transport
    * @param {Entry} entry
    * @param {number} streamId
@@ -197,7 +197,7 @@ class DataPlane {
   /**
    * Ends a pipe that is closed, once nothing stays on it or comes to it.
    *
-   * @param {Pipe} pipe
+   * @param {PipeEnd} pipe
    */
   release(pipe) {
     if (pipe.closed && pipe.unused) {
@@ -320,8 +320,8 @@ class DataPlane {
   }
 }
 
-/** @implements {PipePort} */
-class Pipe {
+/** @implements {Pipe} */
+class PipeEnd {
   #plane;
   #transport;
   #relay;
@@ -521,7 +521,7 @@ class Pipe {
   }
 
   /** @param {string} id */
-  drop(id) {
+  stop(id) {
     this.#carried.get(id)?.dataConsumer.close();
   }
 

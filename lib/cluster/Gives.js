@@ -176,7 +176,7 @@ class Gives {
    *
    * @param {Peer} peer
    */
-  drop(peer) {
+  forget(peer) {
     const taker = this.#takers.get(peer.host);
 
     if (taker?.peer === peer) {
@@ -284,16 +284,19 @@ class Gives {
     for (const [id, subchannels, streamId, again] of items.values()) {
       if (subchannels === null || !this.#has(id)) {
         given.set(id, null);
-        if (sink.carried.delete(id)) {
-          pipe.drop(id);
-        }
+        sink.carried.delete(id);
+        pipe.stop(id);
         continue;
       }
       waiting += 1;
-      sink.carried.add(id);
-      pipe.carry(id, subchannels, streamId, again, (error, at) => {
+      pipe.carry(id, subchannels, streamId, again, (error, at = null) => {
         if (!error) {
-          given.set(id, at ?? null);
+          given.set(id, at);
+        }
+        if (error || at === null) {
+          sink.carried.delete(id);
+        } else {
+          sink.carried.add(id);
         }
         done();
       });

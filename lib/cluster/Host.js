@@ -393,9 +393,9 @@ class Host {
    */
   #onForgotten(peer, reason) {
     this.#lists.forget(peer, reason === 'left' ? 'left' : 'lease');
-    this.#gives.drop(peer);
+    this.#gives.forget(peer);
     if (!this.#peers.get(peer.host)) {
-      this.#takes.drop(peer.host);
+      this.#takes.forget(peer.host);
     }
   }
 

@@ -334,7 +334,7 @@ class Takes {
    *
    * @param {string} host
    */
-  drop(host) {
+  forget(host) {
     const source = this.#sources.get(host);
 
     this.#unreached.delete(host);
@@ -354,7 +354,7 @@ class Takes {
   close() {
     this.#repeating?.();
     for (const host of [...this.#sources.keys()]) {
-      this.drop(host);
+      this.forget(host);
     }
   }
 

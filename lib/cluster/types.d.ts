@@ -163,7 +163,7 @@ export interface Pipe {
     done: (error: Error | undefined, at?: number | null) => void,
   ): void;
   /** Origin: ends what `carry()` began. */
-  drop(id: string): void;
+  stop(id: string): void;
   /** The pipe has failed; or its far end has closed it, if there is no error. */
   onclosed: (error?: Error) => void;
   /** Taker: the origin has ended a stream. */
