@@ -306,14 +306,16 @@ class DataPlane {
 
     first.pipeDataConsumer?.close();
 
-    const [[{ messagesReceived }], { pipeDataProducer }] = await Promise.all([
+    const [[{ messagesReceived }], { pipeDataProducer, pipeDataConsumer }] = await Promise.all([
       dataProducer.getStats(),
       router.pipeToRouter(piping),
     ]);
+    // What came before the far end was there is lost.
+    const [{ messagesPaused }] = await /** @type {DataConsumer} */ (pipeDataConsumer).getStats();
 
     return {
       dataProducer: /** @type {DataProducer} */ (pipeDataProducer),
-      before: messagesReceived,
+      before: messagesReceived + messagesPaused,
       users: 0,
       cancel() {},
     };
