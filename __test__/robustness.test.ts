@@ -40,6 +40,11 @@ test('robustness cycles: 3,000 cycles of create and close leak no memory, descri
   expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
 }, 300_000);
 
+test('robustness takes: 1,000 DataConsumers of another host and 100 rooms leave no memory, descriptors, timers or objects', async () => {
+  const ended = await runProgram('robustness/index.js', 'takes', '--takes=1000', '--joins=100');
+  expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+}, 300_000);
+
 test('robustness busy: with 1,000 full DataConsumers a worker answers within 0.2 s, and closes', async () => {
   const ended = await runProgram(
     'robustness/index.js',
