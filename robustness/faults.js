@@ -27,8 +27,9 @@ const KINDS = /** @type {const} */ (['nats', 'redis']);
 const BEATS = 5;
 const SLACK = 500;
 
-/** The longest wait before a pipe is made again, in milliseconds. */
+/** The longest wait before a pipe is made again, and how long it takes until three have failed, in milliseconds. */
 const PIPE = 5_000;
+const THREE_PIPES = 15_000;
 
 /**
  * @typedef {object} Times - in milliseconds.
@@ -366,6 +367,46 @@ const ROWS = [
       const { ms } = await last(scene, 'dataproducer', 'ab', ids[0], since, within);
 
       return [{ what: 'its new DataProducers are seen', ms, within }];
+    },
+  },
+  {
+    name: 'udp-ends',
+    title: 'UDP between two hosts is blocked for good',
+    unharmed: 'ac bc',
+    async run(scene, { lease, beat }) {
+      const since = now();
+      const within = lease + beat + THREE_PIPES + SLACK;
+      const heal = scene.cut(['a'], ['b'], { protocol: 'udp' });
+      const found = await Promise.all([
+        last(scene, 'carrier', 'a', 'b', since, within),
+        last(scene, 'carrier', 'b', 'a', since, within),
+      ]);
+      const again = await scene.settled(lease);
+
+      heal();
+      return [
+        { what: 'the bus carries', ms: Math.max(...found.map(({ ms }) => ms)), within },
+        { what: 'messages come', ms: again, within: beat + SLACK },
+      ];
+    },
+  },
+  {
+    name: 'udp-never',
+    title: 'UDP between two hosts has never worked',
+    // It takes long, and the bus does not matter.
+    kinds: ['redis'],
+    unharmed: 'ac',
+    async run(scene, { lease }) {
+      const within = THREE_PIPES + SLACK;
+      const heal = scene.cut(['a'], ['b'], { protocol: 'udp' });
+
+      await scene.kill('b');
+      await scene.start('b');
+
+      const ms = await scene.settled(within + lease);
+
+      heal();
+      return [{ what: 'the bus carries', ms, within }];
     },
   },
 ];

@@ -120,39 +120,4 @@ describe.each([
     await inbox.count(1800);
     if (other.exitCode === null) await once(other, 'exit');
   });
-
-  // What follows takes a lease each: once per bus is enough.
-  if (name === 'redis') return;
-
-  test('a host that is frozen is gone after a lease, and back when it goes on', async () => {
-    await startOther();
-    const closed = nextEvent(dataConsumer, 'dataproducerclose');
-    other.kill('SIGSTOP');
-    await closed;
-    const seen = nextEvent(room, 'dataproducer');
-    other.kill('SIGCONT');
-    const [{ id }] = (await seen) as [{ id: string }];
-    expect(id).toBe(dataConsumer.dataProducerId);
-    const again = new Inbox(await room.consumeData(transport, { dataProducerId: id }));
-    other.send({ send: 10 });
-    await again.count(10);
-    const gone = nextEvent(room, 'dataproducergone');
-    other.send({ leave: true });
-    await gone;
-  });
-
-  test('a host that is killed is gone after a lease, and may come back under its name', async () => {
-    await startOther();
-    const closed = nextEvent(dataConsumer, 'dataproducerclose');
-    const gone = nextEvent(room, 'dataproducergone');
-    const killedAt = performance.now();
-    other.kill('SIGKILL');
-    expect(await gone).toMatchObject([{ host: 'other' }, 'lease']);
-    // A lease and a beat, and a beat for a busy machine.
-    expect(performance.now() - killedAt).toBeLessThan(LEASE * 1.3);
-    await closed;
-    await startOther();
-    other.send({ send: 3 });
-    await inbox.count(3);
-  });
 });

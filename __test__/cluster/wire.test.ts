@@ -49,11 +49,15 @@ class Tap {
 }
 
 inNamespaces(`in network namespaces${reason === undefined ? '' : ` (${reason})`}`, () => {
-  test.each(['nats', 'redis'] as const)(
-    'neither messages, labels, info, names of rooms nor the secret are legible on the wire: %s',
-    async (kind) => {
+  test.each([
+    ['nats', 'pipe'],
+    ['redis', 'pipe'],
+    ['nats', 'bus'],
+  ] as const)(
+    'neither messages, labels, info, names of rooms nor the secret are legible on the wire: %s, data by %s',
+    async (kind, carrier) => {
       const hosts = { a: 'bus', b: 'bus' };
-      const scene = await Scene.create({ kind, lease: 2000, perSecond: 0, hosts });
+      const scene = await Scene.create({ kind, lease: 2000, perSecond: 0, hosts, carrier });
       const tap = await Tap.start(scene);
       try {
         const id = await scene.announce('a', { label: LABEL, info: INFO });

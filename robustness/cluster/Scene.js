@@ -89,6 +89,7 @@ class Scene {
    * @property {number} lease
    * @property {number} perSecond - messages of each host; 0: they announce nothing.
    * @property {Record<string, string>} hosts - the server of each.
+   * @property {'auto' | 'pipe' | 'bus'} [carrier]
    * @property {string[]} [later] - hosts that are not started.
    */
 
@@ -140,7 +141,7 @@ class Scene {
    * @param {{ clock?: number }} [options] - `clock`: how wrong its wall clock is, in milliseconds.
    */
   async start(name, { clock = 0 } = {}) {
-    const { kind, lease, perSecond, hosts } = this.#options;
+    const { kind, lease, perSecond, hosts, carrier } = this.#options;
     const member = new Member(name);
     const address = this.#net.address(hosts[name]);
 
@@ -154,6 +155,7 @@ class Scene {
       secret: SECRET,
       name: ROOM,
       lease,
+      carrier,
       perSecond,
       clock,
     });

@@ -179,10 +179,11 @@ serve({
    * @param {string} options.secret
    * @param {number} options.lease
    * @param {string} options.name - of the room.
+   * @param {'auto' | 'pipe' | 'bus'} [options.carrier]
    * @param {number} [options.perSecond] - messages of each DataProducer.
    * @param {number} [options.clock] - how wrong the wall clock is, in milliseconds.
    */
-  async start({ kind, server, host, ip, secret, lease, name, perSecond = 0, clock = 0 }) {
+  async start({ kind, server, host, ip, secret, lease, name, carrier, perSecond = 0, clock = 0 }) {
     const right = Date.now;
 
     Date.now = () => right() + clock;
@@ -193,6 +194,7 @@ serve({
       secret,
       listenInfo: { protocol: 'udp', ip },
       lease,
+      carrier,
     });
     EVENTS.forEach((event) => cluster.on(event, note.bind(undefined, event)));
     worker = await datasoup.createWorker();
