@@ -850,7 +850,7 @@ test('one pipe of a taker is made at a time, and one that it never connects to e
   expect(a.gateway.transports.size).toBe(2);
   await sending(12_000);
   expect(a.gateway.transports.size).toBe(1);
-  expect(lost()).toEqual({ lost: 0, told: 0 });
+  expect(lost()).toEqual({ lost: 0, reported: 0 });
 });
 
 test('a pipe has each stream once: those in use are passed over, also after 65,535', async () => {

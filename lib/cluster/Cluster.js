@@ -501,7 +501,9 @@ class Cluster extends EnhancedEventEmitter {
     let path = this.#paths.get(id);
 
     if (path && path.origin !== host) {
-      throw new Error(`DataProducer ${id} of host ${path.origin} is in use: an id is there once`);
+      throw new Error(
+        `DataProducer ${id} is consumed from host ${path.origin}: a host has an id once at a time`,
+      );
     }
     if (!path) {
       path = new Path({

@@ -15,6 +15,9 @@ const { LOOPBACK } = require('./Relay');
 const PIPE_QUEUE = 16 * 1024 * 1024;
 const QUEUE = 4 * 1024 * 1024;
 
+/** How many subscriptions for relays may wait for a bus that is down. */
+const MAX_OPENING = 64;
+
 /** For how long a tunnel to the gateway stays that no host needs, in milliseconds: paths that break come back. */
 const LINGER = 60_000;
 
@@ -63,6 +66,8 @@ class DataPlane {
   #find;
   #drain;
   #openRelay;
+  /** Relays whose subscription is not in force yet. */
+  #opening = 0;
   /** What has come through pipes. @type {Map<string, Taken>} */
   #taken = new Map();
   /** The end of what is done for an id. @type {Map<string, Promise<void>>} */
@@ -103,7 +108,7 @@ class DataPlane {
 
   /** @param {Carrier} carrier */
   async #createPipe(carrier) {
-    const relay = carrier === 'bus' ? await this.#openRelay() : undefined;
+    const relay = carrier === 'bus' ? await this.#open() : undefined;
 
     /** @type {PipeTransport | undefined} */
     let transport;
@@ -127,6 +132,18 @@ class DataPlane {
       transport?.close();
       relay?.close();
       throw error;
+    }
+  }
+
+  async #open() {
+    if (this.#opening >= MAX_OPENING) {
+      throw new Error('the bus takes no subscriptions');
+    }
+    this.#opening += 1;
+    try {
+      return await this.#openRelay();
+    } finally {
+      this.#opening -= 1;
     }
   }
 

@@ -18,7 +18,7 @@ const LOOPBACK = '127.0.0.1';
 /** The longest message for the bus, in bytes: every bus takes that. */
 const MAX_BATCH = 60_000;
 
-/** How many bytes may wait for the pipe, in the process and in the kernel; what comes beyond is dropped. */
+/** How many bytes may wait for the pipe, and for this process; what comes beyond is dropped. */
 const MAX_WAITING = 1024 * 1024;
 
 /** @import { Bus } from './types' */
@@ -75,7 +75,7 @@ class Relay {
     this.#bus = bus;
     this.#subjects = subjects;
     this.#counters = counters;
-    this.#socket = createSocket('udp4');
+    this.#socket = createSocket({ type: 'udp4', recvBufferSize: MAX_WAITING });
     this.name = name;
   }
 

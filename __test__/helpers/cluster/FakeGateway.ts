@@ -100,7 +100,11 @@ export class FakeGateway {
         this.request(() => {
           if (!this.process.producers.has(id)) throw new Error('no such DataProducer');
           const pipeDataProducer = new FakeDataProducer(this, id, true);
-          return { pipeDataProducer, pipeDataConsumer: { close: () => pipeDataProducer.close() } };
+          const pipeDataConsumer = {
+            close: () => pipeDataProducer.close(),
+            getStats: () => this.request(() => [{ messagesPaused: 0 }]),
+          };
+          return { pipeDataProducer, pipeDataConsumer };
         }),
     };
     const getStats = (): Promise<unknown> =>
