@@ -11,36 +11,41 @@ export interface Bus {
 }
 
 /**
- * 32 random bytes or more; a string is taken as UTF-8. What is sent shows a hash of it, by which a phrase could be guessed.
+ * 32 random bytes or more; a string is taken as UTF-8. What is sent shows a hash of it, by which a phrase could be
+ * guessed.
  */
 export type Secret = string | Buffer;
 
 export type ClusterOptions = {
   bus: Bus;
   /**
-   * What all hosts of the cluster share: it seals what goes over the bus, and whoever has it is a host. To change it, give
-   * all hosts `[old, new]`, then `[new, old]`, then the new one.
+   * What all hosts of the cluster share: it seals what goes over the bus, and a process that has it is a host. To
+   * change it, give all hosts `[old, new]`, then `[new, old]`, then the new one.
    */
   secret: Secret | [current: Secret, previous: Secret];
   /** Where pipes to other hosts listen, for UDP. Other hosts connect to `announcedAddress` (an IP address), or to `ip`. */
   listenInfo: types.TransportListenInfo;
   /**
-   * The name of this host: 1-64 letters, digits, '-' and '_'. Of two processes of one name, the elder is fenced. Default
-   * random.
+   * The name of this host: 1-64 letters, digits, '-' and '_'. If two processes have the same name, the elder one is
+   * fenced: its Cluster closes. Default random.
    */
   host?: string;
   /** What subjects begin with: 1-64 letters, digits, '-', '_' and single dots between. Default 'datasoup'. */
   prefix?: string;
-  /** After how many milliseconds of silence another host is gone; a fifth of it is between beats. 500-600000, default 5000. */
+  /**
+   * After how many milliseconds of silence another host is gone. Beats come five times as often. 500-600000, default
+   * 5000.
+   */
   lease?: number;
   /**
-   * How many milliseconds a path stays after its last DataConsumer. 0-3600000, default 5000.
+   * For how many milliseconds a path stays after its last DataConsumer. 0-3600000, default 5000.
    */
   linger?: number;
   /**
-   * How messages of other hosts come to this one. 'pipe': over UDP, encrypted. 'bus': these datagrams over the bus, which
-   * costs about twice the CPU, on the event loops of both hosts. 'auto', the default: over the bus once three
-   * pipes in a row have failed because of UDP, which is tried again each minute. Hosts send what is asked for either way.
+   * How messages of other hosts come to this one. 'pipe': over UDP, encrypted. 'bus': these datagrams over the bus,
+   * which costs about twice the CPU, on the event loops of both hosts. 'auto', the default: over the bus once three
+   * pipes in a row have failed because of UDP, which is tried again each minute. Hosts send what is asked for either
+   * way.
    */
   carrier?: 'auto' | Carrier;
 };
@@ -57,9 +62,9 @@ export type ClusterStats = {
   /** How often it has said its state again, because messages of the bus may have been lost. At most once a beat. */
   resyncs: number;
   /**
-   * Control messages that were refused, by reason: 'format', 'oversized', 'key' (another secret), 'forged', 'malformed',
-   * 'incompatible', 'replayed', 'stale' (of or for a former incarnation), 'crossed' (for another subject), 'unasked' (an
-   * answer without a question, or too late), 'toomany' (more than 10,000 hosts).
+   * Control messages that were refused, by reason: 'format', 'oversized', 'key' (another secret), 'forged',
+   * 'malformed', 'incompatible', 'replayed', 'stale' (of or for a former incarnation), 'crossed' (for another subject),
+   * 'unasked' (an answer without a question, or too late), 'toomany' (more than 10,000 hosts).
    */
   refused: Record<string, number>;
   /** Control messages by type ('beat', 'list' …) that were published, and that were accepted, with their bytes as sealed. */
@@ -76,8 +81,8 @@ export type ClusterStats = {
   unsent: number;
   hosts: string[];
   /**
-   * Per host that something is taken from: the state of the pipe, what carries its messages, DataProducers, pipes that have
-   * failed in a row, and why the last one has, until UDP has worked for a lease.
+   * Per host that something is taken from: the state of the pipe, what carries its messages, DataProducers, pipes that
+   * have failed in a row, and why the last one has, until UDP has worked for a lease.
    */
   takes: {
     host: string;
@@ -92,8 +97,8 @@ export type ClusterStats = {
   /** Per host that takes something from this one: what carries messages, and DataProducers. */
   gives: { host: string; carrier: Carrier; carried: number }[];
   /**
-   * Datagrams of pipes that went over the bus: bytes, and datagrams that were dropped because the bus or the pipe did not
-   * take them. SCTP sends these again, so they are not messages lost.
+   * Datagrams of pipes that went over the bus: bytes, and datagrams that were dropped because the bus or the pipe did
+   * not take them. SCTP sends these again, so they are not messages lost.
    */
   overBus: { bytesSent: number; bytesReceived: number; datagramsDropped: number };
   rooms: number;
@@ -128,8 +133,8 @@ export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, Asy
   /** The hosts that share a room with this one. */
   readonly hosts: ReadonlyMap<string, HostInfo>;
   /**
-   * Joins a room with a Router. With a Router of another Worker, a second call gives another Room of the same room, so that
-   * it uses several cores: DataProducers are announced in the Room of their own Router.
+   * Joins a room with a Router. With a Router of another Worker, a second call gives another Room of the same room, so
+   * that it uses several cores: DataProducers are announced in the Room of their own Router.
    *
    * @throws TypeError: invalid arguments. Error: the Router is in the room, or the Cluster is closed. The reason of
    * `signal`; while the bus is down, the call waits.
@@ -141,8 +146,8 @@ export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, Asy
   ): Promise<Room<Info>>;
   getStats(): Promise<ClusterStats>;
   /**
-   * Waits up to 11 s until other hosts have what was sent to them, says that the host leaves, and closes its pipes. Resolves
-   * once that is done, each time that it is called.
+   * Waits up to 11 s until other hosts have what was sent to them, says that the host leaves, and closes its pipes.
+   * Resolves once that is done, each time that it is called.
    */
   close(): Promise<void>;
 }
@@ -175,22 +180,22 @@ export interface Room<Info = unknown>
   readonly router: types.Router;
   readonly closed: boolean;
   /**
-   * Those of other hosts, and of other Routers of this one. If two hosts announce an id, the first one has it until it is
-   * gone; what this Router announces comes before both.
+   * Those of other hosts, and of other Routers of this one. If two hosts announce an id, the first one has it until it
+   * is gone; what this Router announces comes before both.
    */
   readonly dataProducers: ReadonlyMap<string, RemoteDataProducer<Info>>;
   /**
    * Shows a DataProducer of this Router to the room until it closes.
    *
    * @param info - possible as JSON, at most 1024 bytes of it.
-   * @throws TypeError: invalid arguments; a label or protocol of more than 1024 bytes; it came through a pipe, so that its
-   * own host announces it. Error: announced already, or more than 10,000 in the room.
+   * @throws TypeError: invalid arguments; a label or protocol of more than 1024 bytes; it came through a pipe, so that
+   * its own host announces it. Error: announced already, or more than 10,000 in the room.
    */
   announce(dataProducer: types.DataProducer, info?: Info): void;
   /**
-   * Makes the path to a DataProducer, if there is none, then calls `transport.consumeData()`. If the path fails while the
-   * DataProducer lives, it is made again and the DataConsumer stays. A Worker has an id once: if two of its Routers consume
-   * a DataProducer, `dataProducerId` of the second one's DataConsumers is another id.
+   * Makes the path to a DataProducer, if there is none, then calls `transport.consumeData()`. If the path fails while
+   * the DataProducer lives, it is made again and the DataConsumer stays. A Worker has an id once: if two of its Routers
+   * consume a DataProducer, `dataProducerId` of the second one's DataConsumers is another id.
    *
    * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer.
    * @throws UnsupportedError: `overflow: 'block'` for a DataProducer of another host.

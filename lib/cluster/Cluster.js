@@ -65,13 +65,13 @@ class Cluster extends EnhancedEventEmitter {
   #closed = false;
   /** What close() waits for, once the Cluster leaves. @type {Promise<void> | undefined} */
   #leaving;
-  /** By hash: until the host is in the room, and as long as it is. @type {Map<string, Promise<void>>} */
+  /** By hash, as long as the host is in the room: resolves once it is. @type {Map<string, Promise<void>>} */
   #joined = new Map();
   /** @type {import('./Relay').RelayCounters} */
   #overBus = { bytesSent: 0, bytesReceived: 0, datagramsDropped: 0 };
   /** By hash: the Rooms of this host, one per Router. @type {Map<string, Set<Room>>} */
   #rooms = new Map();
-  /** Of this host. @type {Map<string, Announced[]>} */
+  /** What this host has announced, by the id of the DataProducer. @type {Map<string, Announced[]>} */
   #announced = new Map();
   /** Ends the wait for the end of a Room's Router, and join(). @type {WeakMap<Room, () => void>} */
   #cancel = new WeakMap();
@@ -269,7 +269,7 @@ class Cluster extends EnhancedEventEmitter {
 
     const announced = [...this.#announced.values()].flat();
 
-    // First to the gateway, then to other hosts.
+    // Messages first have to reach the gateway, then other hosts.
     await Promise.allSettled(
       announced.map(({ dataProducer }) => dataProducer.drained({ timeout: DRAIN })),
     );
@@ -283,7 +283,7 @@ class Cluster extends EnhancedEventEmitter {
   }
 
   /**
-   * The Worker is gone, and all pipes with it: other hosts must not wait for a lease.
+   * The Worker is gone, and all pipes with it: the host leaves, so that others need not wait for a lease.
    *
    * @param {Error} error
    */
@@ -389,7 +389,7 @@ class Cluster extends EnhancedEventEmitter {
 
   /**
    * @param {string} hash
-   * @param {Room} room - which is one more of this host.
+   * @param {Room} room - which has just joined.
    */
   #addKnown(hash, room) {
     for (const host of this.#host.hosts) {
@@ -486,7 +486,7 @@ class Cluster extends EnhancedEventEmitter {
     }
     return {
       router: this.#gateway,
-      want: (subchannels, taker) => this.#host.want(host, entry, subchannels, taker),
+      want: (subchannels, listener) => this.#host.want(host, entry, subchannels, listener),
       change: (subchannels) => this.#host.change(host, id, subchannels),
       release: () => this.#host.release(host, id),
     };

@@ -4,9 +4,10 @@
 //
 //   producer → its Router → tunnel → gateway → pipe (DTLS) → gateway → tunnel → Router → consumers
 //
-// The gateway is a Router in a Worker of its own. It keeps the id of each DataProducer, and sends to other hosts only what
-// Routers of this host produce, so no loops can form. A pipe that has failed stays open until the DataProducers that
-// came through it have moved to the next one: their DataConsumers stay. What is asked for one id is done in that order.
+// The gateway is a Router in a Worker of its own. It keeps the id of each DataProducer, and sends to other hosts only
+// what Routers of this host produce, so no loops can form. A pipe that has failed stays open until the DataProducers
+// that came through it have moved to the next one: their DataConsumers stay. What is asked for one id is done in that
+// order.
 
 const { MAX_UINT16 } = require('../options/validate');
 const { LOOPBACK } = require('./Relay');
@@ -18,7 +19,7 @@ const QUEUE = 4 * 1024 * 1024;
 /** How many subscriptions for relays may wait for a bus that is down. */
 const MAX_OPENING = 64;
 
-/** For how long a tunnel to the gateway stays that no host needs, in milliseconds: paths that break come back. */
+/** How long a tunnel to the gateway stays after its last use, in milliseconds: paths that break come back. */
 const LINGER = 60_000;
 
 /** @import { Address, Carrier, Clock, Entry, Pipe, Plane, Subchannels } from './types' */
@@ -47,9 +48,9 @@ const LINGER = 60_000;
  */
 
 /**
- * What takes the datagrams of a pipe over the bus.
+ * What carries the datagrams of a pipe over the bus: see Relay.js.
  *
- * @typedef {object} Relay
+ * @typedef {object} RelayPort
  * @property {string} name
  * @property {number} port - on loopback.
  * @property {(port: number) => Promise<void>} attach - to the pipe that listens on a port of loopback.
@@ -85,8 +86,9 @@ class DataPlane {
    * @param {Clock} options.clock
    * @param {(id: string) => { router: Router, dataProducer: DataProducer } | undefined} options.find - a DataProducer
    * that this host has announced.
-   * @param {(id: string) => Promise<void>} options.drain - resolves once the DataConsumers of this host have what has come.
-   * @param {() => Promise<Relay>} options.openRelay
+   * @param {(id: string) => Promise<void>} options.drain - resolves once the DataConsumers of this host have what has
+   * come.
+   * @param {() => Promise<RelayPort>} options.openRelay
    */
   constructor({ gateway, listenInfo, lease, clock, find, drain, openRelay }) {
     this.#gateway = gateway;
@@ -149,7 +151,7 @@ class DataPlane {
 
   /** @param {string} id */
   untake(id) {
-    // The path is drained before it is forgotten.
+    // Begins now: this host forgets the path as soon as this call returns.
     const drained = this.#drain(id);
 
     void this.#inTurn(id, async () => {
@@ -173,7 +175,7 @@ class DataPlane {
    */
   take(pipe, transport, entry, streamId) {
     return this.#inTurn(entry.id, async () => {
-      // It may have broken while others had their turn.
+      // The pipe may have failed while others had their turn.
       if (pipe.closed) {
         throw new Error('the pipe is closed');
       }
@@ -212,7 +214,7 @@ class DataPlane {
   }
 
   /**
-   * Ends a pipe that is closed, once nothing stays on it or comes to it.
+   * Ends a pipe that is closed, once no DataProducer is on it or on its way to it.
    *
    * @param {PipeEnd} pipe
    */
@@ -224,7 +226,7 @@ class DataPlane {
   }
 
   /**
-   * Brings a DataProducer of this host to the gateway, for a pipe, which calls `leave()` once it needs it no more.
+   * Brings a DataProducer of this host to the gateway, for a pipe, which calls `leave()` when it is done with it.
    *
    * @param {string} id
    * @returns {Promise<Tunnel | undefined>} undefined if there is none.
@@ -359,7 +361,7 @@ class PipeEnd {
   /**
    * @param {DataPlane} plane
    * @param {PipeTransport} transport
-   * @param {Relay} [relay]
+   * @param {RelayPort} [relay]
    */
   constructor(plane, transport, relay) {
     this.#plane = plane;
@@ -394,7 +396,7 @@ class PipeEnd {
       : { address: localAddress, port: localPort, fingerprint };
   }
 
-  /** Whether nothing is on this pipe, or on its way to it. */
+  /** Whether no DataProducer is on this pipe, or on its way to it. */
   get unused() {
     return this.#streams.size === 0;
   }

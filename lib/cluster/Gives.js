@@ -2,9 +2,9 @@
 
 // What this host sends to others: the far ends of the pipes that they have made, and what they want through them.
 //
-// The taker decides: a pipe with a higher number takes the place of the former one with its first `want`, a `want` with a
-// lower `gen` than the last is ignored, and both may come twice. A pipe that fails is not made again from here. A taker
-// has two pipes at most, and the making of one under way.
+// The taker decides: a pipe with a higher number takes the place of the former one with its first `want`, a `want` with
+// a lower `gen` than the last is ignored, and both may come twice. A pipe that fails is not made again from here. A
+// taker has two pipes at most, and the making of one under way.
 
 /** How long a taker may take to connect, in milliseconds. */
 const CONNECTING = 10_000;
@@ -146,7 +146,7 @@ class Gives {
       this.#answer(peer, { type: 'given', re: want.id, error: 'no pipe' });
     } else if (want.gen > sink.gen) {
       sink.gen = want.gen;
-      // The taker repeats in a later one what it has not been answered.
+      // A former want that still waits is left out: the later one repeats what it asked for.
       sink.next = want;
       this.#advance(peer, sink);
     }
@@ -172,7 +172,7 @@ class Gives {
   }
 
   /**
-   * A host is gone.
+   * Forgets a host that is gone.
    *
    * @param {Peer} peer
    */
@@ -265,9 +265,9 @@ class Gives {
     sink.next = undefined;
     sink.busy = true;
 
-    // An id once, whatever the taker says.
+    // Each id once, even if the taker names it twice.
     const items = new Map(next.items.map((item) => /** @type {const} */ ([item[0], item])));
-    /** What has an error has no answer. @type {Map<string, number | null>} */
+    /** The answers by id; an id that could not be carried has none. @type {Map<string, number | null>} */
     const given = new Map();
     let waiting = 1;
     const done = () => {

@@ -7,10 +7,10 @@
 //                   → Takes     what this host takes from them, over pipes
 //                   → Gives     what it sends to them
 //
-// It reads no clock, makes no random numbers and opens no sockets: bus, clock, random numbers, sealer and data plane are
-// passed in, and tests pass in simulated ones. A beat each fifth of the lease drives what counts silence. Resync is the
-// only recovery: when messages of the bus may be lost, or this process has been paused for half a lease, the host says
-// its state in all rooms, at most once a beat. What others have changed meanwhile, their beats show.
+// It reads no clock, makes no random numbers and opens no sockets: bus, clock, random numbers, sealer and data plane
+// are passed in, and tests pass in simulated ones. A beat each fifth of the lease drives what counts silence. Resync is
+// the only recovery: when messages of the bus may be lost, or this process has been paused for half a lease, the host
+// says its state in all rooms, at most once a beat. What others have changed meanwhile, their beats show.
 
 const { Gives } = require('./Gives');
 const { Link } = require('./Link');
@@ -28,7 +28,7 @@ const LEAVING = 1000;
 const BYE = 100;
 
 /** @import { Bus, Carrier, Clock, Entry, Plane, RandomNumbers, Sealer, Subchannels } from './types' */
-/** @import { Taker } from './Takes' */
+/** @import { TakeListener } from './Takes' */
 
 /**
  * @typedef {object} HostEvents
@@ -196,10 +196,10 @@ class Host {
    * @param {string} host
    * @param {Entry} entry
    * @param {Subchannels} subchannels
-   * @param {Taker} taker
+   * @param {TakeListener} listener
    */
-  want(host, entry, subchannels, taker) {
-    this.#takes.want(host, entry, subchannels, taker);
+  want(host, entry, subchannels, listener) {
+    this.#takes.want(host, entry, subchannels, listener);
   }
 
   /**
@@ -220,7 +220,7 @@ class Host {
   }
 
   /**
-   * Says that the host leaves, and nothing after that, and closes it.
+   * Says that the host leaves, and closes it. Nothing else is sent meanwhile.
    *
    * @param {() => void} done - called when the bus has passed that on, or after a second.
    */
@@ -382,7 +382,7 @@ class Host {
             unsubscribe();
           }
         },
-        // A bus that takes no subscription leaves the peer without beats: it is gone after a lease.
+        // If the bus refuses the subscription, the beats of the peer are missing, and it is gone after a lease.
         () => {},
       );
   }
@@ -407,7 +407,7 @@ class Host {
     }
   }
 
-  /** Closes the host without a word to others. */
+  /** Closes the host, and sends nothing to others. */
   close() {
     this.#closed = true;
     this.#ticking?.();

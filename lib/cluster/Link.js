@@ -88,10 +88,10 @@ class Link {
       if (!ended) {
         ended = true;
         if (kind === 'room') {
-          // What an old message says of a room has no effect.
+          // A replayed message cannot harm: lists have numbers of their own.
           this.#peers.forgetSubject(subject);
         }
-        // A bus whose link is down ends it when it is back.
+        // A bus whose link is down ends the subscription when the link is back.
         Promise.resolve(subscription[symbols.asyncDispose]?.()).catch(() => {});
       }
     };
@@ -114,7 +114,7 @@ class Link {
     try {
       this.#bus.publish(subject, bytes);
     } catch {
-      // Too long for the server that the bus has moved to, say. It is the same as a message that is lost.
+      // The bus may have moved to a server that takes only shorter messages. It counts as a lost message.
       this.unsent += 1;
       return;
     }
@@ -122,7 +122,7 @@ class Link {
     this.bytesSent += bytes.length;
   }
 
-  /** From now on nothing is sent but `bye`, and nothing heard but this host. */
+  /** From now on only `bye` is sent, and only this host is heard. */
   leave() {
     this.#leaving = true;
   }
@@ -142,7 +142,7 @@ class Link {
   }
 
   /**
-   * A part of an answer has come: waits as long for the next one.
+   * Waits for the next part of an answer as long as for the first.
    *
    * @param {string} nonce
    */

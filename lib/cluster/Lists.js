@@ -1,15 +1,15 @@
 'use strict';
 
-// Which DataProducers each host of a room has. A list has one writer, its host, and a number that grows with each change;
-// so any order of messages ends in the writer's list.
+// Which DataProducers each host of a room has. A list has one writer, its host, and a number that grows with each
+// change; so any order of messages ends in the writer's list.
 //
 //   join      subscribe, then `state` with a nonce; each host answers with its list
 //   change    gathered for 5 ms, then `diff { from, seq }`; a host that is not at `from` asks for the list
 //   30 s      `state { seq }` repeats the number, for those that have missed the last `diff`; also when messages of
 //             the bus may be lost
 //
-// Nothing is taken from a peer that is not confirmed, and it gets no list: whoever repeats what it once said would make
-// every host publish all that it has. It gets a question instead, which confirms it, and then its answer. A question says
+// Nothing is taken from a peer that is not confirmed, and it gets no list: else a replayed question would make every
+// host publish all that it has. It gets a question instead, which confirms it, and then its answer. A question says
 // which list the asker has; the answer to one that has changed nothing is a number. Of many questions at once, all but
 // the first wait a random time.
 
@@ -42,7 +42,7 @@ const MAX_ENTRIES = 10_000;
 const MAX_EARLY = 64;
 const MAX_EARLY_BYTES = 1024 * 1024;
 
-/** How long the parts of a list may be together, in bytes. */
+/** The most bytes that the parts of a list may have together. */
 const MAX_LIST_BYTES = 64 * 1024 * 1024;
 
 /** @import { Clock, Diff, Entry, List, RandomNumbers, State } from './types' */
@@ -268,8 +268,8 @@ class Lists {
   }
 
   /**
-   * Says the state of all rooms: those that have missed something ask, and those that this host has missed as well. What
-   * it has missed of hosts that it knows, their beats show.
+   * Publishes the state of all rooms. Hosts that have missed something ask, and so do those that this host does not
+   * know. What it has missed of hosts that it knows, their beats show.
    */
   resync() {
     for (const room of this.#rooms.values()) {
@@ -327,7 +327,7 @@ class Lists {
     const view = room.views.get(peer);
 
     if (view?.owed && (peer.confirmed || id !== undefined)) {
-      // A host that is in the room, and was not known to be, is asked: its answer to this host came too late, say.
+      // The peer is in the room, which was not known: its answer to this host came too late, say. So it is asked.
       this.#speak(room, view, view.seq < 0 && !view.asking);
     }
   }
@@ -419,7 +419,7 @@ class Lists {
   }
 
   /**
-   * Makes the changes that follow what the view has.
+   * Applies the changes that follow the number of the view.
    *
    * @param {Membership} room
    * @param {View} view
@@ -465,7 +465,7 @@ class Lists {
 
     view.quiet = 0;
     if (seq === undefined) {
-      // It has to be answered first.
+      // The peer first has to get an answer to its own question.
       return;
     }
     view.heard = Math.max(view.heard, seq);
@@ -509,7 +509,7 @@ class Lists {
       view.parts.entries += list.length;
       lists.set(part, list);
       if (view.parts.entries > MAX_ENTRIES || view.parts.bytes > MAX_LIST_BYTES) {
-        // No host may have as many.
+        // More than a host may have.
         view.parts = undefined;
         return undefined;
       }
@@ -519,7 +519,7 @@ class Lists {
       view.parts = undefined;
       return [...lists.values()].flat();
     }
-    // The others may be lost.
+    // Other parts may be lost.
     view.asking ??= this.#clock.after(PATIENCE, () => {
       view.asking = undefined;
       this.#askSoon(room, view);
@@ -679,7 +679,7 @@ class Lists {
     if (!owed) {
       send(question);
     } else if (!peer.confirmed) {
-      // It gets the list once it has shown that it lives. Its question may be over when this one is repeated.
+      // It gets the list once it has shown that it lives. Its own question may have ended when this one is repeated.
       send(owed.heard ? question : { re: owed.id, ...question });
       owed.heard = true;
     } else if (owed.have === room.seq) {

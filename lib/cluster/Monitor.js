@@ -6,7 +6,7 @@ const { Logger } = require('../Logger');
 const { REFUSALS } = require('./envelope');
 const { TYPES } = require('./messages');
 
-/** Reasons that honest hosts have none of: the first message of each is worth a line of the log. */
+/** Reasons that honest hosts never cause: the first message of each is worth a line of the log. */
 const SUSPICIOUS = new Set([
   'format',
   'oversized',

@@ -11,7 +11,7 @@ const { MAX_SUBCHANNELS } = require('./messages');
 const DRAIN = 1000;
 
 /** @import { Subchannels } from './types' */
-/** @import { Taker } from './Takes' */
+/** @import { TakeListener } from './Takes' */
 /** @typedef {import('../Router').Router<any>} Router */
 /** @typedef {import('../DataProducer').DataProducer<any>} DataProducer */
 /** @typedef {import('../DataConsumer').DataConsumer<any>} DataConsumer */
@@ -21,7 +21,7 @@ const DRAIN = 1000;
  *
  * @typedef {object} Upstream
  * @property {Router} router - has it once it is wanted and ready.
- * @property {(subchannels: Subchannels, taker: Taker) => void} want
+ * @property {(subchannels: Subchannels, listener: TakeListener) => void} want
  * @property {(subchannels: Subchannels) => void} change
  * @property {() => void} release
  */
@@ -74,12 +74,12 @@ class Path {
         missed: onMissed,
       });
     });
-    // Each holder gets the error.
+    // The error is for those that call reach().
     this.#ready.catch(() => {});
   }
 
   /**
-   * Keeps the path until it is called back.
+   * Keeps the path until `release()` is called.
    *
    * @param {number[]} subchannels
    * @returns {{ settle: () => void, release: () => void }} `settle`: the DataConsumer exists, and speaks for itself.
@@ -104,7 +104,7 @@ class Path {
     };
   }
 
-  /** Wants the DataProducer no more: what stands behind the path closes. */
+  /** Releases the DataProducer. Its copies on the Routers of this host close. */
   end() {
     if (!this.#ended) {
       this.#upstream.release();
@@ -141,7 +141,7 @@ class Path {
 
   /** Resolves once the DataConsumers have what has come, or after some time. */
   async drained() {
-    // First to the Routers, then from these.
+    // Messages first have to reach the Routers, then leave them.
     const options = { timeout: DRAIN };
 
     if (this.#copies.size > 0) {

@@ -4,17 +4,17 @@
 //
 //   unknown → heard → confirmed → gone
 //
-// A message from an unknown epoch makes a Peer that is only heard: what it says changes nothing until it has answered
-// a nonce, so recordings bring no host back. A higher epoch replaces a lower one once it is confirmed itself. Of each peer
-// and subject the last counter is kept, and what is not above it is a replay; so is what was sent before a peer was
-// confirmed, but in rooms, where lists have numbers of their own.
+// A message from an unknown epoch makes a Peer that is only heard: what it says changes nothing until it has answered a
+// nonce, so recordings bring no host back. A higher epoch replaces a lower one once it is confirmed itself. Of each
+// peer and subject the last counter is kept, and what is not above it is a replay; so is what was sent before a peer
+// was confirmed, except in rooms, where lists have numbers of their own.
 //
-// Silence is counted in ticks of this host, while it hears its own beats: neither a pause of this process nor the loss of
-// its bus link is the silence of others. A peer is gone when its beats and its pipes are silent for a lease.
+// Silence is counted in ticks of this host, while it hears its own beats: neither a pause of this process nor the loss
+// of its bus link is the silence of others. A peer is gone when its beats and its pipes are silent for a lease.
 //
-// Beats are numbered: a gap says that messages of the bus were lost. They also say at which number the changes of a peer
-// are: a gap within which nothing has changed costs nothing. Beats of a peer that is gone by lease are listened to for some
-// time, so that both sides of a partition of the bus meet again as soon as it is over.
+// Beats are numbered: a gap says that messages of the bus were lost. They also say at which number the changes of a
+// peer are: a gap within which nothing has changed costs nothing. Beats of a peer that is gone by lease are listened to
+// for some time, so that both sides of a partition of the bus meet again as soon as it is over.
 //
 // This host is a peer of its own, so that its own beats are checked like all others, and that another process of its
 // name is found.
@@ -32,7 +32,10 @@ const SUSPECT = 2;
 /** For how many beats a host that is gone by lease is listened to. */
 const LISTENING = 600;
 
-/** For how many ticks a host that has not answered keeps out others: those of its name with a lower epoch, and those beyond MAX_PEERS. */
+/**
+ * For how many ticks a host that has not answered keeps out others: those of its name with a lower epoch, and those
+ * beyond MAX_PEERS.
+ */
 const GRACE = 2;
 
 /** How many hosts are known at most. */
@@ -85,9 +88,10 @@ class Peers {
   /**
    * @param {Peer} self
    * @param {object} events
-   * @param {(peer: Peer) => void} events.up - it is in a room of this host.
-   * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.gone - it was.
-   * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.forgotten - it was confirmed or heard.
+   * @param {(peer: Peer) => void} events.up - a peer is in a room of this host.
+   * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.gone - such a peer is gone.
+   * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.forgotten - a peer is gone that was
+   * confirmed or only heard.
    * @param {() => void} events.fenced - a younger process has the name of this host.
    * @param {() => void} events.busDown
    * @param {() => void} events.busUp
@@ -148,7 +152,7 @@ class Peers {
     }
     peer.last.set(subject, counter);
     if (peer !== this.#self) {
-      // What it says is a sign of life, not only its beats: those of a host that has just been met are not heard yet.
+      // Any message is a sign of life: this host may not be subscribed yet to the beats of one that it has just met.
       peer.silent = 0;
     }
     return peer;
@@ -167,7 +171,7 @@ class Peers {
   }
 
   /**
-   * It has answered a nonce.
+   * Believes a peer, which has answered a nonce.
    *
    * @param {Peer} peer
    * @param {number} counter - of its answer.
@@ -201,7 +205,7 @@ class Peers {
   }
 
   /**
-   * It is in a room of this host.
+   * Notes that a peer is in a room of this host.
    *
    * @param {Peer} peer - confirmed.
    * @param {number} seq - of its list.
@@ -261,7 +265,7 @@ class Peers {
     peer.unanswered = false;
     peer.silent = 0;
     if (peer === this.#self) {
-      // A bus that was only slow loses nothing.
+      // Otherwise the bus was only slow, and has lost nothing.
       if (missed || this.#busDown) {
         this.onMissed();
       }
@@ -275,13 +279,13 @@ class Peers {
    * @param {{ from: number, seq: number }} diff
    */
   onDiff(peer, { from, seq }) {
-    // Otherwise something has changed in another room between.
+    // Otherwise something has changed in another room in between.
     if (from === peer.changes && seq === from + 1) {
       peer.changes = seq;
     }
   }
 
-  /** Messages of the bus may be lost. */
+  /** Called when messages of the bus may be lost. */
   onMissed() {
     for (const peer of this.#peers.values()) {
       peer.silent = 0;
@@ -296,7 +300,8 @@ class Peers {
   /**
    * Counts a beat of silence.
    *
-   * @param {(host: string) => number} silence - for how many beats nothing had come through the pipes of a host a beat ago.
+   * @param {(host: string) => number} silence - for how many beats nothing had come through the pipes of a host a beat
+   * ago.
    */
   tick(silence) {
     const busWorks = this.#self.silent < SUSPECT;

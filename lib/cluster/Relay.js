@@ -1,13 +1,13 @@
 'use strict';
 
-// Takes the datagrams of a pipe over the bus, for hosts between which UDP is blocked.
+// Carries the datagrams of a pipe over the bus, for hosts between which UDP is blocked.
 //
 //   PipeTransport ↔ UDP on loopback ↔ Relay ↔ bus ↔ Relay ↔ UDP on loopback ↔ PipeTransport
 //
-// They are DTLS between the two gateways: nobody on the bus can read, change or repeat them. SCTP keeps the order, sends
-// again what the bus loses, and has at most half a megabyte under way, so messages wait in the queue of the pipe, which is
-// bounded and counted, and not in the client of the bus. Datagrams that come in one macrotask go in one message of the
-// bus, each after its length, in two bytes.
+// DTLS between the two gateways protects them: on the bus they cannot be read, changed or replayed. SCTP keeps the
+// order, sends again what the bus loses, and has at most half a megabyte in flight, so messages wait in the queue of
+// the pipe, which is bounded and counted, and not in the client of the bus. Datagrams that come in one macrotask go in
+// one message of the bus, each after its length, in two bytes.
 
 const { createSocket } = require('node:dgram');
 
@@ -15,7 +15,7 @@ const symbols = require('../symbols');
 
 const LOOPBACK = '127.0.0.1';
 
-/** The longest message for the bus, in bytes: every bus takes that. */
+/** The longest message for the bus, in bytes, which every bus takes. */
 const MAX_BATCH = 60_000;
 
 /** How many bytes may wait for the pipe, and for this process; what comes beyond is dropped. */
@@ -40,7 +40,7 @@ class Relay {
   #subscription;
   /** The subject of the relay at the far end. @type {string | undefined} */
   #far;
-  /** What goes with the next message. @type {Buffer[]} */
+  /** Lengths and datagrams for the next message. @type {Buffer[]} */
   #batch = [];
   #batchLength = 0;
   #closed = false;
@@ -49,7 +49,7 @@ class Relay {
    * @param {object} options
    * @param {Bus} options.bus
    * @param {Subjects} options.subjects
-   * @param {string} options.name - which no other relay has.
+   * @param {string} options.name - unique on the bus.
    * @param {RelayCounters} options.counters
    */
   static async open(options) {
@@ -126,7 +126,7 @@ class Relay {
         resolve(undefined);
       });
     });
-    // The pipe may have closed: nothing else fails on loopback.
+    // Nothing is lost on loopback unless the pipe has closed.
     this.#socket.on('error', () => this.#drop());
     this.#socket.on('message', (datagram) => this.#onDatagram(datagram));
     this.#subscription = await this.#bus.subscribe(this.#subjects.of('data', this.name), (data) =>

@@ -1,7 +1,7 @@
 'use strict';
 
-// A room for the application: which DataProducers there are, announcing its own, and consuming those of others. Where two
-// hosts have announced the same id, the first has it until it is gone.
+// A room for the application: which DataProducers there are, announcing its own, and consuming those of others. Where
+// two hosts have announced the same id, the first has it until it is gone.
 
 const { EnhancedEventEmitter, emitSafely } = require('../EnhancedEventEmitter');
 const { coreOf, isEntity } = require('../Entity');
@@ -229,7 +229,7 @@ class Room extends EnhancedEventEmitter {
   }
 
   /**
-   * It has announced a DataProducer. Another host may have one of the same id: that of a client which has moved here, say.
+   * Hides what another host has announced under an id that is announced here: of a client that has moved here, say.
    *
    * @param {string} id
    */
@@ -245,7 +245,7 @@ class Room extends EnhancedEventEmitter {
   }
 
   /**
-   * What it has announced is announced no more.
+   * Ends what `own()` began.
    *
    * @param {string} id
    */
@@ -281,7 +281,7 @@ class Room extends EnhancedEventEmitter {
     }
   }
 
-  /** Emits what there is, and all that comes from now on. */
+  /** Begins to emit events: first of what exists already. */
   open() {
     if (!this.#closed) {
       this.#open = true;
@@ -291,7 +291,7 @@ class Room extends EnhancedEventEmitter {
     }
   }
 
-  /** Without a word to others. */
+  /** Closes the Room. Other hosts do not learn of it from here. */
   end() {
     this.#closed = true;
     this.#dataProducers.clear();

@@ -4,12 +4,12 @@
 //
 //   idle → creating → asking → connecting → up        (any) → idle, when the pipe breaks or nothing is wanted
 //
-// A pipe goes over UDP; after three that failed, over the bus ('carrier'). While the bus carries, another pipe over UDP is
-// tried each minute, beside the one that is in use, and takes its place once it works.
+// A pipe goes over UDP; after three that failed, over the bus ('carrier'). While the bus carries, another pipe over UDP
+// is tried each minute, beside the one that is in use, and takes its place once it works.
 //
 // A wanted DataProducer gets its stream first, so nothing that the origin sends is dropped. Then it is part of the next
-// `want`, of which one at a time waits for its answer, with all that has changed meanwhile in the one after. What is not
-// answered is wanted again, under a higher number, so a `want` may be lost, late or doubled.
+// `want`, of which one at a time waits for its answer, with all that has changed meanwhile in the one after. What is
+// not answered is wanted again, under a higher number, so a `want` may be lost, late or doubled.
 //
 // A path that breaks is made again while its DataProducer lives. `missed` is what the origin had received by the new
 // beginning, less what it had by the old one, less what arrived between: an upper bound, as subchannels filter.
@@ -53,7 +53,7 @@ const REPEAT = 30_000;
 /**
  * What is called for a DataProducer that is wanted.
  *
- * @typedef {object} Taker
+ * @typedef {object} TakeListener
  * @property {() => void} ready - messages arrive from now on. Called once.
  * @property {(error: Error) => void} failed - the origin does not have it, or there never was a way to it.
  * @property {(atMost: number) => void} missed - so many messages were lost with a path.
@@ -82,12 +82,12 @@ class Item {
   /**
    * @param {Entry} entry
    * @param {Subchannels | null} wanted
-   * @param {Taker} taker
+   * @param {TakeListener} listener
    */
-  constructor(entry, wanted, taker) {
+  constructor(entry, wanted, listener) {
     this.entry = entry;
     this.wanted = wanted;
-    this.taker = taker;
+    this.listener = listener;
   }
 }
 
@@ -204,9 +204,9 @@ class Takes {
    * @param {string} host
    * @param {Entry} entry
    * @param {Subchannels} subchannels
-   * @param {Taker} taker
+   * @param {TakeListener} listener
    */
-  want(host, entry, subchannels, taker) {
+  want(host, entry, subchannels, listener) {
     let source = this.#sources.get(host);
 
     if (!source) {
@@ -220,9 +220,9 @@ class Takes {
       throw new Error(`${entry.id} is wanted already`);
     }
 
-    const item = new Item(entry, subchannels, taker);
+    const item = new Item(entry, subchannels, listener);
 
-    // The origin may not know yet that the former one was released.
+    // The origin may not know yet that the former item was released.
     item.version = (former?.version ?? 0) + 1;
     source.items.set(entry.id, item);
     this.#advance(source, [item]);
@@ -251,7 +251,7 @@ class Takes {
   }
 
   /**
-   * Wants a DataProducer no more.
+   * Ends what `want()` began.
    *
    * @param {string} host
    * @param {string} id
@@ -300,7 +300,7 @@ class Takes {
       source.age += 1;
       // At most a beat per tick: a pause of this process is not the silence of the host.
       source.silent = Math.min(source.silent + 1, pipe.silence / beat);
-      // An idle pipe is heard of within that.
+      // An idle pipe is heard more often than that.
       if (source.age > BEATS && source.silent < 2) {
         this.#onStable(source, connection);
       }
@@ -330,7 +330,7 @@ class Takes {
   }
 
   /**
-   * A host is gone: nothing of it can be taken.
+   * Forgets a host that is gone, and fails what is wanted of it.
    *
    * @param {string} host
    */
@@ -343,7 +343,7 @@ class Takes {
       for (const item of source.items.values()) {
         if (item.wanted !== null) {
           this.#untake(item);
-          item.taker.failed(new Error(`host ${host} is gone`));
+          item.listener.failed(new Error(`host ${host} is gone`));
         }
       }
       source.items.clear();
@@ -794,12 +794,12 @@ class Takes {
     item.began = { at, received };
     if (!item.ready) {
       item.ready = true;
-      item.taker.ready();
+      item.listener.ready();
     } else if (began) {
       const missed = at - began.at - (received - began.received);
 
       if (missed > 0) {
-        item.taker.missed(missed);
+        item.listener.missed(missed);
       }
     }
   }
@@ -833,7 +833,7 @@ class Takes {
     } else {
       source.items.delete(item.entry.id);
     }
-    item.taker.failed(error);
+    item.listener.failed(error);
   }
 
   /** @param {Item} item */

@@ -4,10 +4,10 @@
 //
 //   format 1 | key id 4 | epoch 12 | counter 6 | length of host 1 | host | AES-256-GCM of the message | tag 16
 //
-// The key is HKDF-SHA256(secret, host and epoch), so each incarnation of a host has its own, and its counter, which never
-// repeats, is the nonce. The header and the subject are authenticated: a message moved to another subject, host or epoch
-// does not open. The key id is derived from the secret and says which of two secrets a sender uses; a host seals with the
-// first of its secrets and opens with any.
+// The key is HKDF-SHA256(secret, host and epoch), so each incarnation of a host has its own, and its counter, which
+// never repeats, is the nonce. The header and the subject are authenticated: a message moved to another subject, host
+// or epoch does not open. The key id is derived from the secret and says which of two secrets a sender uses; a host
+// seals with the first of its secrets and opens with any.
 //
 // What does not open is a Refusal with the reason. Whether a counter is new is not its business.
 

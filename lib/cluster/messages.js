@@ -6,9 +6,9 @@
 //   P.to.<host>     list, pipe, piped, want, given    to one host: requests have `id`, answers repeat it in `re`
 //   P.beat.<host>   beat, bye                     of one host
 //
-// A message that comes from the bus is checked member by member before anything else sees it: types, ranges, lengths. It
-// is refused as a whole or taken; members that are not known are left out. `v` is the major version of the protocol: a
-// release takes its own and the one before.
+// A message that comes from the bus is checked member by member before anything else sees it: types, ranges, lengths.
+// It is refused as a whole or taken; members that are not known are left out. `v` is the major version of the protocol:
+// a release takes its own and the one before.
 
 const { createHash } = require('node:crypto');
 
@@ -99,7 +99,7 @@ const MESSAGES = {
   state: { seq: uint, ask: optional(nonce) },
   // From `from` to `seq` my list has changed so.
   diff: { from: uint, seq: uint, add: list(entry), del: list(uuid) },
-  // I am in this room no more.
+  // I have left this room.
   leave: { seq: uint },
   // I live; beats are numbered. `seq` is the number of my last change, in any room.
   beat: { beat: uint, seq: uint },

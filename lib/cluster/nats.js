@@ -1,13 +1,13 @@
 'use strict';
 
-// A bus over a NATS connection of the application: '@nats-io/transport-node' 3 or 'nats' 2, which have the same methods.
-// The client keeps what is published between two attempts to reconnect, and subscribes again by itself.
+// A bus over a NATS connection of the application: '@nats-io/transport-node' 3 or 'nats' 2, which have the same
+// methods. The client keeps what is published between two attempts to reconnect, and subscribes again by itself.
 
 const symbols = require('../symbols');
 const validate = require('../options/validate');
 const { MAX_ENVELOPE } = require('./envelope');
 
-/** How long until it is asked again whether a subscription is in force, in milliseconds. */
+/** How long to wait before the server is asked again whether a subscription is in force, in milliseconds. */
 const AGAIN = 100;
 
 /** @import { Bus } from './types' */
@@ -43,7 +43,7 @@ function natsBus(connection) {
       const subscription = connection.subscribe(subject, {
         callback: (/** @type {Error | null} */ error, /** @type {any} */ message) => {
           if (error) {
-            // Of the server: the user has no right to the subject.
+            // From the server: the user may not subscribe to the subject.
             refused = error;
           } else {
             listener(message.data);

@@ -1,7 +1,7 @@
 'use strict';
 
-// A bus over a Redis client of the application: 'ioredis' or 'redis'. Redis wants a connection of its own for
-// subscriptions: the client is duplicated with the first one, and the duplicate ends with the last one. Both packages
+// A bus over a Redis client of the application: 'ioredis' or 'redis'. Redis needs a connection of its own for
+// subscriptions: a duplicate of the client is made with the first one, and ends with the last one. Both packages
 // subscribe again by themselves when a connection is back.
 
 const symbols = require('../symbols');
@@ -68,7 +68,7 @@ function redisBus(client) {
           subscriber = undefined;
           await (await former)?.end();
         } else {
-          // The connection may end first, with the last subscription.
+          // The connection may end meanwhile, with the last subscription.
           await (await former)?.unsubscribe(subject).catch(() => {});
         }
       };
@@ -77,7 +77,7 @@ function redisBus(client) {
       listeners.set(subject, set.add(own));
       try {
         subscriber ??= isIoredis ? ofIoredis(client, onMessage) : ofRedis(client, onMessage);
-        // Also for one that exists: it may not be in force yet.
+        // Also if the subject has a subscription: that may not be in force yet.
         await (await subscriber).subscribe(subject);
       } catch (error) {
         await end().catch(() => {});
@@ -89,7 +89,7 @@ function redisBus(client) {
 }
 
 /**
- * What is published before a client is connected is lost, so one that will never be has to be an error.
+ * Throws if the client will never connect by itself: all that is published would be lost.
  *
  * @param {any} client
  */

@@ -1,6 +1,6 @@
 // What the files of this folder exchange: control messages, and the ports of the protocol, which are passed in.
 
-/** A DataProducer in the list of its host. What its far end needs to know as well never changes. */
+/** A DataProducer in the list of its host. None of this ever changes. */
 export type Entry = {
   id: string;
   label: string;
@@ -138,22 +138,22 @@ export interface Pipe {
   readonly address: Address;
   /** `done` when messages can pass. */
   connect(far: Address, role: 'taker' | 'origin', done: (error?: Error) => void): void;
-  /** For how many milliseconds nothing had come through the pipe when it was last looked at; Infinity if nothing ever has. */
+  /** For how many milliseconds nothing had come through the pipe at the last `look()`; Infinity if nothing ever has. */
   readonly silence: number;
-  /** Finds that out. */
+  /** Measures the silence. */
   look(): void;
   /**
-   * Taker: makes the DataProducer of this id, or moves it here from the pipe that it had, to a stream which the origin may
-   * use from now on. `received`: how many messages the DataProducer has received so far.
+   * Taker: makes the DataProducer of this id, or moves it here from the pipe that it had, to a stream which the origin
+   * may use from now on. `received`: how many messages the DataProducer has received so far.
    */
   take(
     entry: Entry,
     done: (error: Error | undefined, taken?: { streamId: number; received: number }) => void,
   ): void;
   /**
-   * Origin: sends a DataProducer's messages on a stream; or changes the subchannels of one that it sends on this stream.
-   * `again`: the taker has had what the DataProducer retains. `at`: how many messages it had received when the stream
-   * began; null if there is no such DataProducer.
+   * Origin: sends a DataProducer's messages on a stream; or changes the subchannels of one that it sends on this
+   * stream. `again`: the taker has had what the DataProducer retains. `at`: how many messages it had received when the
+   * stream began; null if there is no such DataProducer.
    */
   carry(
     id: string,

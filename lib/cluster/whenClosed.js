@@ -1,6 +1,6 @@
 'use strict';
 
-// Waits for the end of an entity, and forgets it without a trace when that is of no interest any more.
+// Calls a function when an entity closes. Can be cancelled, and then leaves no trace.
 
 /** @typedef {import('../Core').Core<any>} Core */
 
@@ -24,7 +24,7 @@ function whenClosed(core, call) {
 }
 
 /**
- * A function of its own: what `core` keeps must not keep the first `call`.
+ * A separate function, so that the closure that `core` keeps does not hold on to the first `call`.
  *
  * @param {Core} core
  * @returns {Set<() => void>}
