@@ -522,7 +522,9 @@ function table(rows, kinds, results) {
         title,
         what,
         `${Math.round(within)}`,
-        ...found.map((result) => `${Math.round(result?.figures[index]?.ms ?? NaN)}`),
+        ...found.map((result) =>
+          result ? `${Math.round(result.figures[index]?.ms ?? NaN)}` : '–',
+        ),
       ]);
     }),
   ];

@@ -25,7 +25,10 @@ class Tap {
   static async start(scene: Scene): Promise<Tap> {
     const [command, ...args] = [...scene.net.inside(''), 'tcpdump', '-i', 'any', '-U', '-w', '-'];
     const tap = new Tap(spawn(command!, args));
-    await once(tap.process.stdout, 'data');
+    await Promise.race([
+      once(tap.process.stdout, 'data'),
+      once(tap.process, 'close').then(() => Promise.reject(new Error('no tcpdump'))),
+    ]);
     return tap;
   }
 
