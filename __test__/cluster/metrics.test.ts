@@ -99,6 +99,9 @@ test('gauges show the hosts, rooms, lists, paths and pipes of open Clusters, and
   const inbox = new Inbox(await other.room.consumeData(other.transport, { dataProducerId }));
   dataProducer.send('x');
   await inbox.count(1);
+  // All of that may take less than a beat.
+  const beats = 'cluster_control_messages_received_total beat';
+  await until(async () => (await scrape())(beats) > before(beats));
 
   const during = await scrape();
   expect(during('cluster_hosts')).toBe(2);
