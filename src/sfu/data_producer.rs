@@ -15,6 +15,7 @@ use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::Waiter;
 use super::pipe_header::Control;
+use super::tunnel::Tunnel;
 use super::work;
 
 /// A [`DataProducer`] in its [`Sfu`], with its requests as methods.
@@ -130,6 +131,11 @@ impl Sfu {
         let Some(stream) = consumer.stream_id() else { return };
         let Some(transport) = self.transports.get_mut(&key) else { return };
         if transport.carry(stream, control) {
+            // What may leave a tunnel leaves at once, so that a pause is shown even if it ends in the same turn. Other
+            // outputs of the transport wait, as the caller may be handling one of them.
+            while let Some(frame) = transport.tunnel_mut().and_then(Tunnel::poll_frame) {
+                self.events.push_back(Event::TunnelFrame(key, frame));
+            }
             self.touch(key);
         }
     }
