@@ -387,7 +387,7 @@ test('a host that has left a room unheard is seen to have left, also if another 
   await world.run(2 * BEAT);
   b.cut = 0;
   // What `a` says in the other room comes before its next beat.
-  b.host.leave(other);
+  b.host.lists.leave(other);
   b.rooms.delete(other);
   b.seen.delete(other);
   b.join(other);
@@ -556,9 +556,9 @@ test('old requests of a taker are refused: a lower gen, a lower pipe number', as
 
 test('what changes while a want waits for its answer goes with the next one', async () => {
   world.delay = { min: 40, max: 40 };
-  b.host.change('a', id, [1]);
+  b.host.takes.change('a', id, [1]);
   await world.run(70);
-  b.host.change('a', id, [2]);
+  b.host.takes.change('a', id, [2]);
   await world.run(300);
   expect(carried().subchannels).toEqual([2]);
 });
@@ -628,7 +628,7 @@ test('subchannels of a path change with the last of many calls, and no message o
     ).length;
   const before = requests();
   for (let subchannel = 0; subchannel < 10; subchannel += 1) {
-    b.host.change('a', id, [subchannel]);
+    b.host.takes.change('a', id, [subchannel]);
   }
   await world.run(200);
   expect(requests()).toBe(before + 1);
@@ -648,7 +648,7 @@ describe('where UDP is blocked', () => {
   function want(): { ready: jest.Mock; failed: jest.Mock; missed: jest.Mock } {
     const taker = { ready: jest.fn(), failed: jest.fn(), missed: jest.fn() };
     b.release(id);
-    b.host.want('a', b.entries.get(id)!, true, taker);
+    b.host.takes.want('a', b.entries.get(id)!, true, taker);
     return taker;
   }
 
@@ -687,7 +687,7 @@ describe('where UDP is blocked', () => {
     const again = want();
     await world.run(500);
     expect(again.ready).toHaveBeenCalled();
-    b.host.release('a', id);
+    b.host.takes.release('a', id);
     await world.run(10_000);
     expect(b.gateway.transports.size).toBe(0);
     const later = want();
@@ -758,10 +758,10 @@ test('a bus that is down when something is wanted: it fails', async () => {
   world.busDown = 1;
   const taker = { ready: jest.fn(), failed: jest.fn(), missed: jest.fn() };
   const other = [...b.seen.get(ROOM)!].find((each) => each.startsWith('c '))!.slice(2);
-  b.host.want('c', b.entries.get(other)!, true, taker);
+  b.host.takes.want('c', b.entries.get(other)!, true, taker);
   // Over a pipe that works, and one that would have to be made.
   b.release(id);
-  b.host.want('a', b.entries.get(id)!, true, taker);
+  b.host.takes.want('a', b.entries.get(id)!, true, taker);
   await world.run(30_000);
   expect(taker.failed.mock.calls.map(([error]) => error.message)).toEqual([
     'host a does not answer on the bus',
@@ -772,9 +772,9 @@ test('a bus that is down when something is wanted: it fails', async () => {
 });
 
 test('a tunnel that is in use stays, although its stream was replaced', async () => {
-  b.host.change('a', id, [1]);
+  b.host.takes.change('a', id, [1]);
   await world.run(200);
-  b.host.change('a', id, true);
+  b.host.takes.change('a', id, true);
   await world.run(200);
   const tunnel = a.gateway.dataProducers.get(id);
   await world.run(70_000);
@@ -793,11 +793,11 @@ test('pipes that break again and again, and subchannels that change meanwhile: t
   for (let round = 0; round < 60; round += 1) {
     const [transport] = [...a.gateway.transports].slice(-1);
     if (world.random.chance(0.5)) transport?.close();
-    b.host.change('a', id, world.random.pick([true, [1, 2, 3]]));
+    b.host.takes.change('a', id, world.random.pick([true, [1, 2, 3]]));
     await sending(world.random.below(700));
   }
   world.workerDelay = 1;
-  b.host.change('a', id, true);
+  b.host.takes.change('a', id, true);
   await sending(6000);
   await world.run(100);
   expect(b.gateway.dataProducers.get(id)).toBe(dataProducer);
@@ -808,9 +808,9 @@ test('pipes that break again and again, and subchannels that change meanwhile: t
 
 test('a stream that is replaced while it is being made: the answer to the first one is not that to the second', async () => {
   world.workerDelay = 100;
-  b.host.change('a', id, [1, 2, 3]);
+  b.host.takes.change('a', id, [1, 2, 3]);
   await world.run(1);
-  b.host.change('a', id, true);
+  b.host.takes.change('a', id, true);
   await world.run(2000);
   await sending(100);
   await world.run(500);
@@ -894,7 +894,7 @@ test('what the origin does not have fails', async () => {
   const entry = b.entries.get(id)!;
   const failed = jest.fn();
   const unknown = { ...entry, id: '00000000-0000-0000-0000-000000000000' };
-  b.host.want('a', unknown, true, { ready: failed, failed, missed: failed });
+  b.host.takes.want('a', unknown, true, { ready: failed, failed, missed: failed });
   await world.run(100);
   expect(failed).toHaveBeenCalledTimes(1);
   expect(failed.mock.calls[0][0]).toBeInstanceOf(Error);

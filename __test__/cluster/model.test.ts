@@ -121,7 +121,7 @@ function act(world: World, process: Process, names: string[], silent: boolean): 
       for (const [id, session] of process.sessions) {
         if (random.chance(0.5)) {
           session.all = false;
-          process.host.change(session.host, id, [random.below(10), random.below(10)]);
+          process.host.takes.change(session.host, id, [random.below(10), random.below(10)]);
         }
       }
       break;

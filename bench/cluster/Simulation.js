@@ -237,7 +237,7 @@ class SimulatedHost {
   join(room) {
     this.#rooms.push(room);
     this.simulation.truth.joined(this, room, this.simulation.now);
-    void this.host.join(room);
+    void this.host.lists.join(room);
     this.simulation.queue.settle();
   }
 
@@ -251,7 +251,7 @@ class SimulatedHost {
 
     this.producers.set(id, this.simulation.now);
     this.simulation.truth.announced(this, id, room, this.simulation.now);
-    this.host.announce(room, entry);
+    this.host.lists.announce(room, entry);
   }
 
   /** Announces one more DataProducer, in the room that it has joined first. */
@@ -363,7 +363,7 @@ class SimulatedHost {
     const session = new Session(origin, entry);
 
     this.sessions.set(entry.id, session);
-    this.host.want(origin, entry, true, {
+    this.host.takes.want(origin, entry, true, {
       ready: () => {
         session.ready = true;
       },
@@ -387,7 +387,7 @@ class SimulatedHost {
     const session = this.sessions.get(id);
 
     if (session) {
-      this.host.release(session.origin, id);
+      this.host.takes.release(session.origin, id);
       this.#end(session);
     }
   }

@@ -210,7 +210,7 @@ class Cluster extends EnhancedEventEmitter {
       path: (remote, entry, subchannels) => this.#path(remote, entry, subchannels),
       leave: (from) => this.#leave(hash, from),
     });
-    const joined = this.#joined.get(hash) ?? this.#host.join(hash);
+    const joined = this.#joined.get(hash) ?? this.#host.lists.join(hash);
 
     this.#joined.set(hash, joined);
     this.#rooms.set(hash, rooms.add(room));
@@ -345,7 +345,7 @@ class Cluster extends EnhancedEventEmitter {
     if (list.some((announced) => announced.room === room)) {
       throw new Error(`DataProducer ${id} is announced in the room already`);
     }
-    this.#host.announce(hash, entry);
+    this.#host.lists.announce(hash, entry);
 
     const cancel = whenClosed(coreOf(dataProducer), () => this.#withdraw(room, id, 'closed'));
 
@@ -382,7 +382,7 @@ class Cluster extends EnhancedEventEmitter {
     } else {
       this.#announced.delete(id);
     }
-    this.#host.withdraw(announced.hash, id);
+    this.#host.lists.withdraw(announced.hash, id);
     room.disown(id);
     this.#onRemoved(announced.hash, this.host, id, reason);
   }
@@ -393,7 +393,7 @@ class Cluster extends EnhancedEventEmitter {
    */
   #addKnown(hash, room) {
     for (const host of this.#host.hosts) {
-      for (const entry of this.#host.listOf(hash, host)) {
+      for (const entry of this.#host.lists.of(hash, host)) {
         room.add(host, entry);
       }
     }
@@ -430,7 +430,7 @@ class Cluster extends EnhancedEventEmitter {
     if (rooms.size === 0) {
       this.#rooms.delete(hash);
       this.#joined.delete(hash);
-      this.#host.leave(hash);
+      this.#host.lists.leave(hash);
     }
   }
 
@@ -486,9 +486,9 @@ class Cluster extends EnhancedEventEmitter {
     }
     return {
       router: this.#gateway,
-      want: (subchannels, listener) => this.#host.want(host, entry, subchannels, listener),
-      change: (subchannels) => this.#host.change(host, id, subchannels),
-      release: () => this.#host.release(host, id),
+      want: (subchannels, listener) => this.#host.takes.want(host, entry, subchannels, listener),
+      change: (subchannels) => this.#host.takes.change(host, id, subchannels),
+      release: () => this.#host.takes.release(host, id),
     };
   }
 

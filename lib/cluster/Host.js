@@ -27,8 +27,7 @@ const HEAD = 512;
 const LEAVING = 1000;
 const BYE = 100;
 
-/** @import { Bus, Carrier, Clock, Entry, Plane, RandomNumbers, Sealer, Subchannels } from './types' */
-/** @import { TakeListener } from './Takes' */
+/** @import { Bus, Carrier, Clock, Entry, Plane, RandomNumbers, Sealer } from './types' */
 
 /**
  * @typedef {object} HostEvents
@@ -46,13 +45,14 @@ const BYE = 100;
  */
 
 class Host {
+  /** What this host and others have in rooms, and what it takes from others. */
+  lists;
+  takes;
   #clock;
   #events;
   #lease;
   #link;
   #peers;
-  #lists;
-  #takes;
   #gives;
   /** @type {Set<string>} */
   #incompatible = new Set();
@@ -117,13 +117,13 @@ class Host {
 
     this.#peers = peers;
     this.#link = link;
-    this.#lists = new Lists({ link, clock, peers, random, limit, events });
-    this.#takes = new Takes({ link, clock, peers, plane, limit, carrier, events });
+    this.lists = new Lists({ link, clock, peers, random, limit, events });
+    this.takes = new Takes({ link, clock, peers, plane, limit, carrier, events });
     this.#gives = new Gives({
       link,
       clock,
       plane,
-      has: (id) => this.#lists.has(id),
+      has: (id) => this.lists.has(id),
       onFailing: (name, error) => events.failing(name, error, 1),
     });
   }
@@ -152,71 +152,10 @@ class Host {
     if (this.#closed) {
       this.#unsubscribe();
     } else {
-      this.#takes.start();
+      this.takes.start();
       this.#tickedAt = this.#clock.now();
       this.#tick();
     }
-  }
-
-  /** @param {string} room - its hash. */
-  async join(room) {
-    await this.#lists.join(room);
-  }
-
-  /** @param {string} room */
-  leave(room) {
-    this.#lists.leave(room);
-  }
-
-  /**
-   * @param {string} room
-   * @param {Entry} entry
-   */
-  announce(room, entry) {
-    this.#lists.announce(room, entry);
-  }
-
-  /**
-   * @param {string} room
-   * @param {string} id
-   */
-  withdraw(room, id) {
-    this.#lists.withdraw(room, id);
-  }
-
-  /**
-   * @param {string} room
-   * @param {string} host
-   */
-  listOf(room, host) {
-    return this.#lists.of(room, host);
-  }
-
-  /**
-   * @param {string} host
-   * @param {Entry} entry
-   * @param {Subchannels} subchannels
-   * @param {TakeListener} listener
-   */
-  want(host, entry, subchannels, listener) {
-    this.#takes.want(host, entry, subchannels, listener);
-  }
-
-  /**
-   * @param {string} host
-   * @param {string} id
-   * @param {Subchannels} subchannels
-   */
-  change(host, id, subchannels) {
-    this.#takes.change(host, id, subchannels);
-  }
-
-  /**
-   * @param {string} host
-   * @param {string} id
-   */
-  release(host, id) {
-    this.#takes.release(host, id);
   }
 
   /**
@@ -257,11 +196,11 @@ class Host {
       resyncs: this.#resyncs,
       refused: { ...this.#link.refused },
       control: { sent: { ...sent }, received: { ...received }, bytesSent, bytesReceived },
-      dataProducers: this.#lists.sizes(),
+      dataProducers: this.lists.sizes(),
       unsent: this.#link.unsent,
       hosts: this.hosts,
-      takes: [...this.#takes.stats()],
-      pipeFailures: this.#takes.broken,
+      takes: [...this.takes.stats()],
+      pipeFailures: this.takes.broken,
       gives: [...this.#gives.stats()],
     };
   }
@@ -273,9 +212,9 @@ class Host {
 
     this.#tickedAt = now;
     this.#peers.tick(
-      (host) => Math.min(this.#takes.silence(host), this.#gives.silence(host)) / beat,
+      (host) => Math.min(this.takes.silence(host), this.#gives.silence(host)) / beat,
     );
-    this.#takes.tick(beat);
+    this.takes.tick(beat);
     this.#gives.tick();
     if (this.#closed) {
       return;
@@ -284,7 +223,7 @@ class Host {
     this.#link.send('beat', this.name, {
       type: 'beat',
       beat: this.#beats,
-      seq: this.#lists.changes,
+      seq: this.lists.changes,
     });
     this.#ticking = this.#clock.after(beat, () => this.#tick());
     this.#resynced = false;
@@ -300,7 +239,7 @@ class Host {
     if (!this.#resynced) {
       this.#resynced = true;
       this.#resyncs += 1;
-      this.#lists.resync();
+      this.lists.resync();
     }
   }
 
@@ -310,7 +249,7 @@ class Host {
       // Another process has the name of this one.
       this.#challenge(peer);
     } else {
-      this.#lists.askFor(peer);
+      this.lists.askFor(peer);
     }
   }
 
@@ -339,7 +278,7 @@ class Host {
       return;
     }
     if (message.type === 'list') {
-      this.#lists.onList(message, peer, bytes);
+      this.lists.onList(message, peer, bytes);
     } else if (message.id === undefined) {
       // An answer, which has been handled.
     } else if (message.type === 'want') {
@@ -392,10 +331,10 @@ class Host {
    * @param {'left' | 'lease' | 'restarted'} reason
    */
   #onForgotten(peer, reason) {
-    this.#lists.forget(peer, reason === 'left' ? 'left' : 'lease');
+    this.lists.forget(peer, reason === 'left' ? 'left' : 'lease');
     this.#gives.forget(peer);
     if (!this.#peers.get(peer.host)) {
-      this.#takes.forget(peer.host);
+      this.takes.forget(peer.host);
     }
   }
 
@@ -411,9 +350,9 @@ class Host {
   close() {
     this.#closed = true;
     this.#ticking?.();
-    this.#takes.close();
+    this.takes.close();
     this.#gives.close();
-    this.#lists.close();
+    this.lists.close();
     this.#link.close();
     this.#unsubscribe();
     this.#peers.close();

@@ -329,7 +329,7 @@ export class Process {
     if (!this.rooms.has(room)) {
       this.rooms.set(room, new Map());
       this.seen.set(room, new Set());
-      void this.host.join(room);
+      void this.host.lists.join(room);
       this.world.flush();
     }
   }
@@ -341,7 +341,7 @@ export class Process {
     }
     this.rooms.delete(room);
     this.seen.delete(room);
-    this.host.leave(room);
+    this.host.lists.leave(room);
     for (const { host, id } of this.sessions.values()) {
       if (![...this.seen.values()].some((seen) => seen.has(`${host} ${id}`))) this.release(id);
     }
@@ -352,7 +352,7 @@ export class Process {
     const entry: Entry = { id, label: 'l', protocol: '', info: 'null', ordered: true };
     this.rooms.get(room)!.set(id, entry);
     this.producers.set(id, { id, sent: 0 });
-    this.host.announce(room, entry);
+    this.host.lists.announce(room, entry);
     return id;
   }
 
@@ -360,7 +360,7 @@ export class Process {
     this.rooms.get(room)!.delete(id);
     this.producers.delete(id);
     this.gateway.dataProducers.get(id)?.close();
-    this.host.withdraw(room, id);
+    this.host.lists.withdraw(room, id);
   }
 
   send(id: string): void {
@@ -384,7 +384,7 @@ export class Process {
       reported: 0,
     };
     this.sessions.set(id, session);
-    this.host.want(host, entry, subchannels, {
+    this.host.takes.want(host, entry, subchannels, {
       ready: () => {
         if (session.ready) this.world.fail(`${this.name}: ready twice`);
         session.ready = true;
@@ -402,7 +402,7 @@ export class Process {
     const session = this.sessions.get(id);
     if (session) {
       this.sessions.delete(id);
-      this.host.release(session.host, id);
+      this.host.takes.release(session.host, id);
     }
   }
 
