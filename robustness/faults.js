@@ -393,7 +393,7 @@ const ROWS = [
   {
     name: 'udp-never',
     title: 'UDP between two hosts has never worked',
-    // It takes long, and the bus does not matter.
+    // On one bus only: the row takes long, and is the same on the other one.
     kinds: ['redis'],
     unharmed: 'ac',
     async run(scene, { lease }) {

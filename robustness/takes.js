@@ -2,9 +2,9 @@
 
 // npm run robustness -- takes [--takes=10000] [--joins=1000]
 //
-// Two Clusters of one process: one consumes what the other announces, and releases it, over pipes that stay and over new
-// ones; then both join and leave rooms. Fails if memory, file descriptors, threads, handles, timers or objects of the
-// Workers grow.
+// Two Clusters of one process: one consumes what the other announces, and releases it, over pipes that stay and over
+// new ones; then both join and leave rooms. Fails if memory, file descriptors, threads, handles, timers or objects of
+// the Workers grow.
 
 const { createHook } = require('node:async_hooks');
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -16,9 +16,9 @@ const { Census, row } = require('./census');
 
 /** DataProducers, and DataConsumers that are made at the same time. */
 const BATCH = 20;
-/** A pipe stays for so many batches: it ends with its last DataConsumer. */
+/** How many batches a pipe lasts: it ends with its last DataConsumer. */
 const BATCHES_PER_PIPE = 10;
-/** A DataProducer is replaced after so many batches. */
+/** How many batches a DataProducer lasts. */
 const BATCHES_PER_DATA_PRODUCER = 3;
 /** Takes before the first sample: allocators grow to what is in use at a time. */
 const WARM_UP = 1_500;
@@ -26,7 +26,7 @@ const WARM_UP = 1_500;
 const SAMPLES = 20;
 /** How long a path stays without DataConsumers, in milliseconds. */
 const LINGER = 1;
-/** The growth that is no leak: MiB of memory that allocators keep, and what is just ending. */
+/** Growth that is not a leak: MiB of memory that allocators keep, and what is just ending. */
 const LIMITS = { rss: 8, heap: 1, fds: 4, threads: 0, handles: 4, timers: 50, objects: 50 };
 
 /** @type {Set<number>} */

@@ -5,9 +5,9 @@
 // Makes the packages of a release in target/release-packages. RELEASING.md says when to run what; the workflow
 // `release` does it on GitHub.
 //
-//   --pack      packs the addons of all platforms, which are in the folders, and checks what the packages contain --try
-//   installs datasoup from a registry on loopback that has these packages, and runs the example of README.md and
-//               scripts/cross/smoke.js
+//   --pack      packs the addons of all platforms, which are in the folders, and checks what the packages contain
+//   --try       installs datasoup from a registry on loopback that has these packages, and runs the example of
+//               README.md and scripts/cross/smoke.js
 //   --publish   publishes these packages: first the platforms, datasoup last. What is published already is left out
 //   --dry-run   all of this here: packs what native/ and the folders have, with placeholders for the other platforms,
 //               publishes to a registry on loopback, and installs from that

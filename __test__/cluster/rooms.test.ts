@@ -407,6 +407,8 @@ test('over the bus: everything as over UDP, in order, and sealed', async () => {
   const closed = nextEvent(b.room, 'dataproducergone');
   await a.cluster.close();
   await closed;
+  // They are at the gateway by then, and come to this thread after it.
+  await all.count(402);
   expect(all.texts.at(-1)).toBe('end 99');
   await until(async () => (await b.cluster.getStats()).takes.length === 0);
 });

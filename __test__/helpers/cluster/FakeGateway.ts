@@ -37,7 +37,7 @@ export class FakeGateway {
     return this.process.world;
   }
 
-  /** Does something in the Worker. What is asked at one time is done at one time. */
+  /** Runs a task in the Worker. Tasks that are asked for at the same time run at the same time. */
   request<T>(work: () => T): Promise<T> {
     const { world, process } = this;
     if (world.time !== this.#askedAt) {
@@ -66,7 +66,7 @@ export class FakeGateway {
     });
   }
 
-  /** As a Router: with faults, as of a port range that is used up. */
+  /** What a Router does. Fails at times, as if all ports were in use. */
   createPipeTransport({ listenInfo }: any): Promise<FakeTransport> {
     return this.request(() => {
       this.fault('no port is free');
@@ -78,7 +78,7 @@ export class FakeGateway {
     if (this.world.random.chance(this.world.workerErrors)) throw new Error(what);
   }
 
-  /** The application sends: through the tunnel, if there is one. */
+  /** Sends a message of the application through the tunnel, if there is one. */
   send(id: string, number: number): void {
     const { world, process } = this;
     const dataProducer = this.dataProducers.get(id);
@@ -113,7 +113,7 @@ export class FakeGateway {
   }
 }
 
-/** The name of a relay leads to the transport that it is attached to. */
+/** A relay, which other relays find by its name, and the transport that it is attached to. */
 class FakeRelay {
   readonly port: number;
   readonly name: string;
