@@ -375,11 +375,10 @@ test('over the bus: everything as over UDP, in order, and sealed', async () => {
   const [a, b] = [await start('a'), await start('b', { carrier: 'bus' })];
   const dataProducer = await announced(a, b, { retain: { messages: 1 } });
   dataProducer.send('retained');
-  const consume = async (subchannels?: number[]): Promise<Inbox> => {
-    const options = { dataProducerId: dataProducer.id, subchannels };
-    return new Inbox(await b.room.consumeData(b.transport, options));
-  };
-  const [all, one] = [await consume(), await consume([1])];
+  const options = { dataProducerId: dataProducer.id };
+  const dataConsumer = await b.room.consumeData(b.transport, options);
+  const all = new Inbox(dataConsumer);
+  const one = new Inbox(await b.room.consumeData(b.transport, { ...options, subchannels: [1] }));
   const large = 'plaintext'.repeat(700);
   for (let number = 0; number < 300; number += 1) dataProducer.send(`${number} ${large}`);
   dataProducer.send('one', undefined, [1]);
@@ -404,7 +403,7 @@ test('over the bus: everything as over UDP, in order, and sealed', async () => {
   expect(pipes.map(({ tuple }) => tuple.localAddress)).toEqual(['127.0.0.1', '127.0.0.1']);
 
   for (let number = 0; number < 100; number += 1) dataProducer.send(`end ${number}`);
-  const closed = nextEvent(b.room, 'dataproducergone');
+  const closed = nextEvent(dataConsumer, 'dataproducerclose');
   await a.cluster.close();
   await closed;
   // They are at the gateway by then, and come to this thread after it.

@@ -1,11 +1,6 @@
 'use strict';
 
-// What this host takes from others: one pipe per host, made and closed here, and what is wanted through it.
-//
-//   idle → creating → asking → connecting → up        (any) → idle, when the pipe breaks or nothing is wanted
-//
-// A pipe goes over UDP; after three that failed, over the bus ('carrier'). While the bus carries, another pipe over UDP
-// is tried each minute, beside the one that is in use, and takes its place once it works.
+// What this host takes from others: a way to each host (Way.js), and what is wanted over it.
 //
 // A wanted DataProducer gets its stream first, so nothing that the origin sends is dropped. Then it is part of the next
 // `want`, of which one at a time waits for its answer, with all that has changed meanwhile in the one after. What is
@@ -14,31 +9,18 @@
 // A path that breaks is made again while its DataProducer lives. `missed` is what the origin had received by the new
 // beginning, less what it had by the old one, less what arrived between: an upper bound, as subchannels filter.
 
-const { BEATS } = require('./Peers');
 const { split } = require('./messages');
+const { Way, Ways } = require('./Way');
 
 /** How long to wait for an answer, and to gather changes of subchannels, in milliseconds. */
 const PATIENCE = 1000;
 const GATHER = 50;
 
-/** How long to wait before the next pipe, in milliseconds, by the number of those that have failed. */
-const DELAYS = [0, 1000, 2000, 5000];
-
-/** How long a pipe may take to be made, and to connect, in milliseconds. */
-const CREATING = 5000;
-const CONNECTING = 4000;
-
-/** How often the origin is asked to make its end of a pipe, and to send what it could not. */
+/** How often the origin is asked to send what it could not. */
 const TRIES = 4;
-
-/** How many pipes fail in a row before another carrier is tried, or what never was ready fails. */
-const FAILURES = 3;
 
 /** How many wants stay without answer before what never was ready fails. */
 const UNANSWERED = 12;
-
-/** While the bus carries, how often UDP is tried, in milliseconds. */
-const PROBE = 60_000;
 
 /** How many items a want has at most. */
 const MAX_ITEMS = 2000;
@@ -46,7 +28,7 @@ const MAX_ITEMS = 2000;
 /** How often all wants are repeated, in milliseconds, in case the origin has lost one. */
 const REPEAT = 30_000;
 
-/** @import { Carrier, Clock, Entry, Given, Pipe, PipeAnswer, Plane, Subchannels, WantItem } from './types' */
+/** @import { Clock, Entry, Given, Pipe, Plane, Subchannels, WantItem } from './types' */
 /** @import { Link } from './Link' */
 /** @import { Peers } from './Peers' */
 
@@ -91,83 +73,36 @@ class Item {
   }
 }
 
-/** A pipe, from its making to its end. */
-class Connection {
-  /** @type {'creating' | 'asking' | 'connecting' | 'up'} */
-  state = 'creating';
-  /** @type {Pipe | undefined} */
-  pipe;
-  /** Ends the wait for what comes next. @type {(() => void) | undefined} */
-  waiting;
-  ended = false;
-
-  /**
-   * @param {number} number
-   * @param {Carrier} carrier
-   */
-  constructor(number, carrier) {
-    this.number = number;
-    this.carrier = carrier;
-  }
-
-  end() {
-    this.ended = true;
-    this.waiting?.();
-    this.pipe?.close();
-  }
-}
-
 /** What is taken from a host. */
 class Source {
   /** @type {Map<string, Item>} */
   items = new Map();
-  /** @type {Connection | undefined} */
-  connection;
-  /** The one that tries UDP while the bus carries. @type {Connection | undefined} */
-  probe;
-  probedAt = 0;
   gen = 0;
-  /** Pipes that have failed since one was up for a lease, and why the last one did. */
-  failures = 0;
-  /** @type {Error | undefined} */
-  error;
-  /** Ticks that the pipe has been up for, and beats that it was silent for. */
-  age = 0;
-  silent = 0;
-  /** Ends the wait for the next pipe. @type {(() => void) | undefined} */
-  retrying;
   /** Ends the wait for the answer to a `want`. @type {(() => void) | undefined} */
   asking;
   /** @type {(() => void) | undefined} */
   gathering;
 
-  /** @param {string} host */
-  constructor(host) {
+  /**
+   * @param {Ways} ways
+   * @param {string} host
+   * @param {(source: Source) => import('./Way').WayEvents} events
+   */
+  constructor(ways, host, events) {
     this.host = host;
-  }
-
-  /** The pipe, if it is up. */
-  get pipe() {
-    return this.connection?.state === 'up' ? this.connection.pipe : undefined;
+    this.way = new Way(ways, host, events(this));
   }
 }
 
 class Takes {
-  /** Pipes that have failed, or could not be made. */
-  broken = 0;
   #link;
   #clock;
   #peers;
   #plane;
   #limit;
-  #carrier;
-  #events;
+  #ways;
   /** @type {Map<string, Source>} */
   #sources = new Map();
-  /** Hosts that UDP did not reach, how often in a row, and what has carried last. @type {Map<string, { blocked: number, carrier: Carrier }>} */
-  #unreached = new Map();
-  /** Numbers the pipes of this host. */
-  #pipes = 0;
   /** @type {(() => void) | undefined} */
   #repeating;
 
@@ -178,19 +113,15 @@ class Takes {
    * @param {Peers} options.peers
    * @param {Plane} options.plane
    * @param {number} options.limit - the most bytes of items in a message.
-   * @param {Carrier | 'auto'} options.carrier
-   * @param {object} options.events
-   * @param {(host: string, carrier: Carrier, why: string) => void} options.events.carrier - messages come another way.
-   * @param {(host: string, error: Error, failures: number) => void} options.events.failing - a pipe has failed.
+   * @param {Ways} options.ways
    */
-  constructor({ link, clock, peers, plane, limit, carrier, events }) {
+  constructor({ link, clock, peers, plane, limit, ways }) {
     this.#link = link;
     this.#clock = clock;
     this.#peers = peers;
     this.#plane = plane;
     this.#limit = limit;
-    this.#carrier = carrier;
-    this.#events = events;
+    this.#ways = ways;
   }
 
   start() {
@@ -210,7 +141,7 @@ class Takes {
     let source = this.#sources.get(host);
 
     if (!source) {
-      source = new Source(host);
+      source = new Source(this.#ways, host, (it) => this.#eventsOf(it));
       this.#sources.set(host, source);
     }
 
@@ -275,46 +206,13 @@ class Takes {
    * @param {string} host
    */
   silence(host) {
-    const source = this.#sources.get(host);
-
-    return Math.min(
-      source?.connection?.pipe?.silence ?? Infinity,
-      source?.probe?.pipe?.silence ?? Infinity,
-    );
+    return this.#sources.get(host)?.way.silence ?? Infinity;
   }
 
-  /**
-   * Looks for pipes that are silent, and for UDP that works again.
-   *
-   * @param {number} beat - in milliseconds.
-   */
+  /** @param {number} beat - in milliseconds. */
   tick(beat) {
-    for (const source of this.#sources.values()) {
-      const { connection, probe, pipe } = source;
-
-      connection?.pipe?.look();
-      probe?.pipe?.look();
-      if (!connection || !pipe) {
-        continue;
-      }
-      source.age += 1;
-      // At most a beat per tick: a pause of this process is not the silence of the host.
-      source.silent = Math.min(source.silent + 1, pipe.silence / beat);
-      // An idle pipe is heard more often than that.
-      if (source.age > BEATS && source.silent < 2) {
-        this.#onStable(source, connection);
-      }
-      if (source.silent >= BEATS) {
-        this.#onLost(source, connection, silent(), true);
-      } else if (
-        connection.carrier === 'bus' &&
-        this.#carrier === 'auto' &&
-        !probe &&
-        this.#clock.now() - source.probedAt >= PROBE
-      ) {
-        source.probedAt = this.#clock.now();
-        source.probe = this.#connect(source, 'pipe');
-      }
+    for (const { way } of this.#sources.values()) {
+      way.tick(beat);
     }
   }
 
@@ -337,7 +235,7 @@ class Takes {
   forget(host) {
     const source = this.#sources.get(host);
 
-    this.#unreached.delete(host);
+    this.#ways.unreached.delete(host);
     if (source) {
       this.#sources.delete(host);
       for (const item of source.items.values()) {
@@ -347,7 +245,7 @@ class Takes {
         }
       }
       source.items.clear();
-      this.#end(source);
+      source.way.close();
     }
   }
 
@@ -360,16 +258,23 @@ class Takes {
 
   /** For getStats(). */
   *stats() {
-    for (const { host, connection, items, failures, error } of this.#sources.values()) {
-      yield {
-        host,
-        state: connection?.state ?? /** @type {const} */ ('idle'),
-        carrier: connection?.carrier ?? this.#carrierFor(host),
-        wanted: items.size,
-        failures,
-        error: error?.message,
-      };
+    for (const { host, way, items } of this.#sources.values()) {
+      yield { host, ...way.stats, wanted: items.size };
     }
+  }
+
+  /**
+   * @param {Source} source
+   * @returns {import('./Way').WayEvents}
+   */
+  #eventsOf(source) {
+    return {
+      up: () => this.#advance(source),
+      retry: () => this.#advance(source),
+      down: () => this.#onDown(source),
+      hopeless: (error) => this.#giveUp(source, error),
+      streamclosed: (id) => this.#onStreamClosed(source, id),
+    };
   }
 
   /**
@@ -379,233 +284,42 @@ class Takes {
    * @param {Iterable<Item>} [changed] - those that may lack a stream.
    */
   #advance(source, changed = source.items.values()) {
+    const { pipe } = source.way;
+
+    if (!pipe) {
+      // Releases need none: the origin has lost what went through the former one.
+      for (const [id, item] of source.items) {
+        if (item.wanted === null) {
+          source.items.delete(id);
+        }
+      }
+    }
     if (source.items.size === 0) {
       this.#sources.delete(source.host);
-      this.#end(source);
-    } else if (!source.connection && !source.retrying) {
-      this.#create(source);
-    } else if (source.pipe) {
+      source.way.close();
+    } else if (pipe) {
       for (const item of changed) {
-        this.#take(source, source.pipe, item);
+        this.#take(source, pipe, item);
       }
       this.#flush(source);
-    }
-  }
-
-  /** @param {Source} source */
-  #create(source) {
-    // Releases need no pipe: the origin has lost what went through the former one.
-    for (const [id, item] of source.items) {
-      if (item.wanted === null) {
-        source.items.delete(id);
-      }
-    }
-    if (source.items.size === 0) {
-      this.#advance(source);
     } else {
-      source.connection = this.#connect(source, this.#carrierFor(source.host));
+      source.way.open();
     }
   }
 
   /**
-   * What to try next.
-   *
-   * @param {string} host
-   * @returns {Carrier}
-   */
-  #carrierFor(host) {
-    if (this.#carrier !== 'auto') {
-      return this.#carrier;
-    }
-    return (this.#unreached.get(host)?.blocked ?? 0) >= FAILURES ? 'bus' : 'pipe';
-  }
-
-  /**
-   * Makes a pipe.
+   * The pipe has ended: everything needs another stream.
    *
    * @param {Source} source
-   * @param {Carrier} carrier
    */
-  #connect(source, carrier) {
-    this.#pipes += 1;
-
-    const connection = new Connection(this.#pipes, carrier);
-
-    connection.waiting = this.#clock.after(CREATING, () =>
-      this.#onLost(source, connection, new Error('the pipe could not be made within 5 s'), false),
-    );
-    this.#plane.createPipe(carrier, (error, pipe) => {
-      if (connection.ended) {
-        pipe?.close();
-        return;
-      }
-      connection.waiting?.();
-      if (!pipe) {
-        this.#onLost(source, connection, error ?? new Error('no pipe'), true);
-        return;
-      }
-      connection.pipe = pipe;
-      pipe.onclosed = (failure) =>
-        this.#onLost(source, connection, failure ?? new Error('the host has closed it'), !!failure);
-      pipe.onstreamclosed = (id) => this.#onStreamClosed(source, connection, id);
-      this.#ask(source, connection, pipe, TRIES);
-    });
-    return connection;
-  }
-
-  /**
-   * @param {Source} source
-   * @param {Connection} connection
-   * @param {Pipe} pipe
-   * @param {number} tries
-   */
-  #ask(source, connection, pipe, tries) {
-    const peer = this.#peers.get(source.host);
-
-    if (!peer || tries === 0) {
-      this.#onLost(source, connection, new Error('the host does not answer on the bus'), false);
-      return;
+  #onDown(source) {
+    source.asking?.();
+    source.asking = undefined;
+    source.gathering?.();
+    source.gathering = undefined;
+    for (const item of source.items.values()) {
+      renew(item);
     }
-    connection.state = 'asking';
-    connection.waiting = this.#link.ask(
-      peer,
-      PATIENCE,
-      (id, to) => ({ type: 'pipe', id, to, pipe: connection.number, ...pipe.address }),
-      (answer) => {
-        if (answer) {
-          this.#onPiped(source, connection, pipe, /** @type {PipeAnswer} */ (answer));
-        } else {
-          this.#ask(source, connection, pipe, tries - 1);
-        }
-      },
-    );
-  }
-
-  /**
-   * @param {Source} source
-   * @param {Connection} connection
-   * @param {Pipe} pipe
-   * @param {PipeAnswer} answer
-   */
-  #onPiped(source, connection, pipe, { error, address, port, bus, fingerprint = '' }) {
-    if (error !== undefined || (bus === undefined) !== (connection.carrier === 'pipe')) {
-      this.#onLost(
-        source,
-        connection,
-        new Error(`the host could not make its end (${error})`),
-        error === 'failed',
-      );
-      return;
-    }
-
-    const where = bus === undefined ? `from ${address}:${port} by UDP` : 'through the bus';
-
-    connection.state = 'connecting';
-    connection.waiting = this.#clock.after(CONNECTING, () =>
-      this.#onLost(source, connection, new Error(`no answer ${where} within 4 s`), true),
-    );
-    pipe.connect({ address, port, bus, fingerprint }, 'taker', (failure) => {
-      if (connection.ended || connection.state !== 'connecting') {
-        return;
-      }
-      connection.waiting?.();
-      if (failure) {
-        this.#onLost(source, connection, failure, true);
-      } else {
-        connection.state = 'up';
-        this.#onUp(source, connection);
-      }
-    });
-  }
-
-  /**
-   * @param {Source} source
-   * @param {Connection} connection
-   */
-  #onUp(source, connection) {
-    const { host } = source;
-    const { carrier } = connection;
-    const { blocked = 0, carrier: former } = this.#unreached.get(host) ?? {};
-
-    if (source.probe === connection) {
-      source.probe = undefined;
-      this.#disconnect(source);
-      source.connection = connection;
-    }
-    source.age = 0;
-    source.silent = 0;
-    source.probedAt = this.#clock.now();
-    if (this.#carrier === 'auto' && carrier !== (former ?? 'pipe')) {
-      this.#unreached.set(host, { blocked: carrier === 'pipe' ? FAILURES - 1 : blocked, carrier });
-      this.#events.carrier(
-        host,
-        carrier,
-        carrier === 'pipe' ? 'UDP works again' : (source.error?.message ?? 'UDP does not work'),
-      );
-    }
-    this.#advance(source);
-  }
-
-  /**
-   * A pipe has been up for a lease.
-   *
-   * @param {Source} source
-   * @param {Connection} connection
-   */
-  #onStable(source, connection) {
-    source.failures = 0;
-    if (connection.carrier === 'pipe') {
-      source.error = undefined;
-      this.#unreached.delete(source.host);
-    }
-  }
-
-  /**
-   * A pipe has failed, or could not be made.
-   *
-   * @param {Source} source
-   * @param {Connection} connection
-   * @param {Error} error
-   * @param {boolean} blocked - whether its carrier is to blame.
-   */
-  #onLost(source, connection, error, blocked) {
-    if (connection.ended) {
-      return;
-    }
-    connection.end();
-    if (source.probe === connection) {
-      source.probe = undefined;
-      return;
-    }
-
-    const { host } = source;
-    const { carrier } = connection;
-    const known = this.#unreached.get(host) ?? { blocked: 0, carrier: 'pipe' };
-
-    this.broken += 1;
-    source.failures += 1;
-    source.error = error;
-    if (carrier === 'bus') {
-      // UDP has one try.
-      this.#unreached.set(host, { ...known, blocked: FAILURES - 1 });
-    } else if (blocked) {
-      this.#unreached.set(host, { ...known, blocked: known.blocked + 1 });
-    }
-    this.#events.failing(host, error, source.failures);
-    this.#disconnect(source);
-
-    const other = this.#carrierFor(host) !== carrier;
-
-    if (source.failures >= FAILURES && !(other && carrier === 'pipe')) {
-      this.#giveUp(source, error);
-    }
-
-    const delay = other ? 0 : DELAYS[Math.min(source.failures - 1, DELAYS.length - 1)];
-
-    source.retrying = this.#clock.after(delay, () => {
-      source.retrying = undefined;
-      this.#advance(source);
-    });
   }
 
   /**
@@ -667,9 +381,9 @@ class Takes {
    */
   #flush(source) {
     const peer = this.#peers.get(source.host);
-    const number = source.connection?.number;
+    const { pipe, number } = source.way;
 
-    if (!source.pipe || number === undefined || source.asking || !peer) {
+    if (!pipe || source.asking || !peer) {
       return;
     }
 
@@ -725,8 +439,8 @@ class Takes {
    * @param {Given | undefined} answer - undefined if none has come.
    */
   #onGiven(source, sent, answer) {
-    if (answer?.error !== undefined && source.connection) {
-      this.#onLost(source, source.connection, new Error('the host has lost the pipe'), false);
+    if (answer?.error !== undefined) {
+      source.way.fail(new Error('the host has lost the pipe'));
       return;
     }
 
@@ -806,13 +520,12 @@ class Takes {
 
   /**
    * @param {Source} source
-   * @param {Connection} connection
    * @param {string} id
    */
-  #onStreamClosed(source, connection, id) {
+  #onStreamClosed(source, id) {
     const item = source.items.get(id);
 
-    if (source.connection === connection && item?.stream === 'taken') {
+    if (item?.stream === 'taken') {
       renew(item);
       this.#advance(source, [item]);
     }
@@ -825,7 +538,7 @@ class Takes {
    */
   #fail(source, item, error) {
     this.#untake(item);
-    if (source.pipe) {
+    if (source.way.pipe) {
       // The origin may send it.
       item.wanted = null;
       item.version += 1;
@@ -841,35 +554,7 @@ class Takes {
     item.stream = 'none';
     this.#plane.untake(item.entry.id);
   }
-
-  /**
-   * Ends the pipe: everything needs another stream.
-   *
-   * @param {Source} source
-   */
-  #disconnect(source) {
-    source.connection?.end();
-    source.connection = undefined;
-    source.asking?.();
-    source.asking = undefined;
-    source.gathering?.();
-    source.gathering = undefined;
-    for (const item of source.items.values()) {
-      renew(item);
-    }
-  }
-
-  /** @param {Source} source */
-  #end(source) {
-    this.#disconnect(source);
-    source.probe?.end();
-    source.probe = undefined;
-    source.retrying?.();
-    source.retrying = undefined;
-  }
 }
-
-const silent = () => new Error('nothing came through the pipe for a lease');
 
 /** @param {Item} item - which needs another stream. */
 function renew(item) {
