@@ -353,7 +353,8 @@ export type WorkerDump = {
   /**
    * Messages that were sent or had arrived before their DataProducer, transport or Router was closed, and were not
    * routed: waiting messages are routed for about half a millisecond at the close, and the rest is dropped. Also
-   * messages that a DataConsumer of type 'direct' held when it was closed.
+   * messages that a DataConsumer of type 'direct' held when it was closed, and what a new DataConsumer had yet to get of
+   * the messages that its DataProducer retains.
    */
   messagesDroppedAtClose: number;
   /**
@@ -1868,7 +1869,10 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
    * then live messages, without a gap or a duplicate; one that is created paused gets them at its first `resume()`.
    * Messages that were dropped because the DataProducer was paused are not retained. The DataProducer that
    * `pipeToRouter()` makes retains too, and a pipe carries all messages of a DataProducer that retains, whatever the
-   * DataConsumer on the pipe is subscribed to. Default: none are kept.
+   * DataConsumer on the pipe is subscribed to. What the queue of the DataConsumer has no room for is dropped as
+   * `overflow` says; with 'block' nothing is: the DataProducer waits until the DataConsumer has got all of them. If there
+   * are many, it gets them over some milliseconds, and messages that go meanwhile are kept for it, up to twice these
+   * bounds in all; beyond that the oldest may be dropped, counted as `messagesDroppedFull`. Default: none are kept.
    */
   retain?: DataProducerRetain;
   appData?: DataProducerAppData;
@@ -2214,7 +2218,8 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
  *   anything. `send()` of a direct DataProducer fills its own bound, then throws ERR_SEND_QUEUE_FULL, and 'drain'
  *   follows. The messages of a peer stay in its association, whose receive window fills: the peer's `bufferedAmount`
  *   grows, on all of its channels. A consumer blocks only while its transport is connected and it is not paused. After
- *   `overflowTimeout` it is stalled. For file transfers.
+ *   `overflowTimeout` it is stalled. The messages that its DataProducer retains wait for room too: until a new consumer
+ *   has got all of them, it holds up its DataProducer. For file transfers.
  * - 'close': 'overflow' is emitted, then the consumer closes.
  */
 export type DataConsumerOverflow =
@@ -2251,7 +2256,7 @@ export type DataConsumerStat = {
   bytesSent: number;
   /**
    * With `maxQueueDelay`, 'drop-oldest', 'keep-latest' or `whilePaused: 'hold'`: messages in the queue, not yet sent or
-   * dropped.
+   * dropped. Also the messages that it has yet to get of those that its DataProducer retains.
    */
   messagesWaiting: number;
   bufferedAmount: number;

@@ -37,20 +37,40 @@ impl DataConsumer {
         }
     }
 
-    /// Whether its DataProducer has to wait for it: its queue is full, or was full and is not half empty yet.
+    /// Whether its DataProducer has to wait for it: its queue is full, or was full and is not half empty yet, or it has
+    /// not got all that is retained.
     fn is_shut(&self, transport: &Transport) -> bool {
-        let Some(block) = self.block.as_ref().filter(|it| !it.stalled && !self.skips) else {
+        let Some(block) = self.block.as_ref().filter(|it| !it.stalled && !self.pauses) else {
             return false;
         };
+        if self.stream_id().is_some() && !transport.is_sctp_connected() {
+            return false;
+        }
+        self.replays || self.is_full(transport, block.span.is_some())
+    }
+
+    /// Whether its queue is full, or, if it `was_full`, is not half empty yet.
+    fn is_full(&self, transport: &Transport, was_full: bool) -> bool {
         match self.stream_id() {
-            Some(_) if !transport.is_sctp_connected() => false,
-            Some(stream) if block.span.is_some() => !transport.is_relieved(stream),
+            Some(stream) if was_full => !transport.is_relieved(stream),
             Some(stream) => transport.is_shut(stream),
-            None => self.direct_backlog().is_some_and(|backlog| match block.span {
-                Some(_) => !backlog.is_half_empty(),
-                None => backlog.is_full(),
+            None => self.direct_backlog().is_some_and(|backlog| match was_full {
+                true => !backlog.is_half_empty(),
+                false => backlog.is_full(),
             }),
         }
+    }
+
+    /// Whether it waits for room in its queue, instead of dropping what is retained.
+    pub(super) fn would_wait(&self, transport: &Transport) -> bool {
+        self.block.as_ref().is_some_and(|it| !it.stalled)
+            && !transport.has_ended()
+            && self.is_full(transport, false)
+    }
+
+    /// Whether it waits for its turn to get more of what is retained, and not for room in its queue.
+    fn awaits_turn(&self) -> bool {
+        self.replays && self.block.as_ref().is_some_and(|it| !it.replay_waits)
     }
 
     /// Whether its DataProducer waits for it.
@@ -61,7 +81,9 @@ impl DataConsumer {
     /// Whether its queue is watched because something follows once there is room.
     pub(super) fn awaits_room(&self) -> bool {
         self.dropping.is_some()
-            || self.block.as_ref().is_some_and(|it| it.stalled || it.span.is_some())
+            || self.block.as_ref().is_some_and(|it| {
+                it.stalled || it.replay_waits || (it.span.is_some() && !self.replays)
+            })
     }
 
     /// Takes the event for the end of a stall: half of the queue is free, or another policy applies.
@@ -126,7 +148,9 @@ impl Sfu {
             if consumer.holds_up() || !consumer.is_shut(transport) {
                 continue;
             }
-            if let Some(backlog) = consumer.direct_backlog() {
+            if consumer.replays {
+                // It goes on by itself.
+            } else if let Some(backlog) = consumer.direct_backlog() {
                 backlog.overflow();
                 // JavaScript may have made room before it could see that this side waits.
                 if backlog.take_relief() {
@@ -137,7 +161,7 @@ impl Sfu {
                 transport.backlogged.push(key);
             }
             let (taken, _) = consumer.taken(transport);
-            let timeout = consumer.block_timeout;
+            let timeout = consumer.block_timeout.filter(|_| !consumer.awaits_turn());
             if let Some(block) = &mut consumer.block {
                 block.begin(*now, taken);
                 if let Some(timeout) = timeout {
@@ -188,6 +212,8 @@ impl Sfu {
         } else {
             self.events.extend(consumer.take_unstalled(key));
             let held_up = consumer.holds_up();
+            self.resume_replay(key);
+            let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
             consumer.block = None;
             self.blocks.consumers = self.blocks.consumers.saturating_sub(1);
             if held_up {
@@ -201,17 +227,42 @@ impl Sfu {
         let Self { now, data_consumers, transports, .. } = self;
         let Some(consumer) = data_consumers.get_mut(&key) else { return };
         let Some(transport) = transports.get(&consumer.transport) else { return };
-        if consumer.is_shut(transport) {
-            return;
-        }
         let producer = consumer.producer;
-        if consumer.block.as_mut().is_some_and(|it| it.end(*now)) {
+        let has_room = !consumer.is_full(transport, true) || transport.has_ended();
+        let ends =
+            !consumer.is_shut(transport) && consumer.block.as_mut().is_some_and(|it| it.end(*now));
+        if has_room {
+            self.resume_replay(key);
+        }
+        if ends {
             self.end_block(producer);
         }
     }
 
+    /// The replay of this DataConsumer waits for room. If it holds up its DataProducer, it stands still from now on.
+    pub(super) fn replay_waits(&mut self, key: DataConsumerKey) {
+        let Self { now, data_consumers, transports, blocks, .. } = self;
+        let Some(consumer) = data_consumers.get_mut(&key) else { return };
+        let Some(transport) = transports.get(&consumer.transport) else { return };
+        let (taken, _) = consumer.taken(transport);
+        if let Some(block) = consumer.block.as_mut().filter(|it| it.span.is_some()) {
+            block.begin(*now, taken);
+            if let Some(timeout) = consumer.block_timeout {
+                blocks.watch(key, block, *now, timeout);
+            }
+        }
+    }
+
+    /// The replay of this DataConsumer goes on, if it has waited for room.
+    fn resume_replay(&mut self, key: DataConsumerKey) {
+        let block = self.data_consumers.get_mut(&key).and_then(|it| it.block.as_mut());
+        if block.is_some_and(|it| std::mem::take(&mut it.replay_waits)) {
+            self.releasing.push_back(Releasing::Replay(key));
+        }
+    }
+
     /// A DataConsumer no longer holds up this DataProducer.
-    fn end_block(&mut self, key: DataProducerKey) {
+    pub(super) fn end_block(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         producer.blocking = producer.blocking.saturating_sub(1);
         self.check_producer(key);
@@ -309,9 +360,10 @@ impl Sfu {
             let Some(transport) = transports.get(&consumer.transport) else { continue };
             let (taken, least) = consumer.taken(transport);
             let producer = consumer.producer;
+            let awaits_turn = consumer.awaits_turn();
             let Some(timeout) = consumer.block_timeout else { continue };
             let Some(block) = &mut consumer.block else { continue };
-            if !block.is_due(at) {
+            if !block.is_due(at) || awaits_turn {
                 continue;
             }
             block.look(*now, taken, least);
@@ -321,6 +373,7 @@ impl Sfu {
             }
             block.stall(*now);
             self.events.push_back(Event::DataConsumer(key, DataConsumerEvent::Stalled));
+            self.resume_replay(key);
             self.end_block(producer);
         }
     }

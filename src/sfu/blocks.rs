@@ -32,6 +32,8 @@ pub(super) struct Block {
     past: VecDeque<(Instant, Duration)>,
     /// Whether it no longer may, because it has done so for too long.
     pub(super) stalled: bool,
+    /// Whether it gets no more of what is retained until there is room.
+    pub(super) replay_waits: bool,
     /// The time of its next entry in [`Blocks::looks`].
     next_look: Option<Instant>,
 }

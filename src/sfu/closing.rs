@@ -137,6 +137,7 @@ impl Sfu {
 
     /// Removes a DataProducer. Its DataConsumers are the next step.
     fn detach_data_producer(&mut self, key: DataProducerKey) {
+        self.replay_before_close(key);
         let Some(mut producer) = self.data_producers.remove(&key) else { return };
         self.work += work::CLOSE_PRODUCER;
         self.data_producer_ids.remove(&producer.id);
@@ -145,6 +146,9 @@ impl Sfu {
         if let Some(held) = &mut producer.held {
             self.messages_dropped_at_close += held.len() as u64;
             held.take_fences().for_each(|it| self.pass_drain_gate(it));
+        }
+        if let Some(retained) = &producer.retained {
+            self.messages_dropped_at_close += retained.left_in_all();
         }
         if let Some(intake) = &producer.intake {
             // The messages that are still on their way are dropped when they come.
@@ -172,12 +176,10 @@ impl Sfu {
             self.messages_dropped_at_close += backlog.discard_from(held);
         }
         self.forget_block(&consumer);
+        self.forget_replay(key, &consumer);
         self.end_drains_of(key);
         self.work += work::CLOSE_CONSUMER;
         if let Some(producer) = self.data_producers.get_mut(&consumer.producer) {
-            if let Some(retained) = producer.retained.as_mut().filter(|_| consumer.replays) {
-                retained.replays.retain(|it| it.consumer != key);
-            }
             producer.consumers.remove(key);
         }
         if let Some(transport) = self.transports.get_mut(&consumer.transport) {

@@ -236,6 +236,7 @@ impl DataConsumerMut<'_> {
         let timestamp = self.sfu.timestamp();
         let buffered_amount = self.buffered_amount();
         let QueueTally { mut waiting, replaced, stale } = self.queue_tally();
+        let retained = self.retained_left();
         let it = self.get();
         if !it.policy.drops_accepted() && !it.holds {
             // Waiting messages will be neither dropped nor held, so they count as sent.
@@ -251,7 +252,7 @@ impl DataConsumerMut<'_> {
             protocol: it.protocol.clone(),
             messages_sent: sent.messages,
             bytes_sent: sent.bytes,
-            messages_waiting: waiting.messages,
+            messages_waiting: waiting.messages + retained,
             buffered_amount,
             messages_dropped: dropped.messages + replaced.messages + stale.messages,
             bytes_dropped: dropped.bytes + replaced.bytes + stale.bytes,
@@ -266,6 +267,13 @@ impl DataConsumerMut<'_> {
             bytes_sent_directly: it.direct.sent.bytes,
             messages_rejected: it.direct.rejected,
         }
+    }
+
+    /// How many messages it has yet to get from what its DataProducer retains.
+    fn retained_left(&mut self) -> u64 {
+        let producer = self.get().producer;
+        let retained = self.sfu.data_producers.get(&producer).and_then(|it| it.retained.as_ref());
+        retained.map_or(0, |it| it.left(self.key))
     }
 
     fn buffered_amount(&mut self) -> usize {

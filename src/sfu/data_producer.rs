@@ -106,13 +106,14 @@ impl Sfu {
 
     /// Forgets what a DataProducer retains, here and behind pipes.
     pub(super) fn clear_retained(&mut self, key: DataProducerKey) {
-        // Existing DataConsumers have been promised what was retained.
-        self.end_replays(key);
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
+        let mut caught_up: Vec<DataConsumerKey> = producer.consumers.iter().collect();
         if let Some(retained) = &mut producer.retained {
+            // Existing DataConsumers have been promised what was retained.
             retained.clear();
+            caught_up.retain(|it| !retained.clear_behind(*it));
         }
-        for key in producer.consumers.clone().iter() {
+        for key in caught_up {
             self.work += work::SKIPPED;
             self.carry(key, Control::ClearRetained);
         }
@@ -238,7 +239,7 @@ impl DataProducerMut<'_> {
         let (messages_retained, bytes_retained) = match &mut it.retained {
             Some(retained) => {
                 retained.expire(now);
-                (retained.len(), retained.amount().payload)
+                (retained.len(), retained.payload())
             }
             None => (0, 0),
         };

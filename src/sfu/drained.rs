@@ -24,21 +24,23 @@ impl Sfu {
     /// adds a gate for each of the returned sources that has waiting messages, and then passes its own.
     pub fn begin_drain(&mut self, request: u32, scope: DrainScope) -> Result<Vec<Source>> {
         self.check_scope(scope)?;
-        let drain = Drain { scope, gates: 1, waits_for: FxHashSet::default() };
-        self.drains.open.insert(request, drain);
+        let (waits_for, replays) = Default::default();
+        self.drains.open.insert(request, Drain { scope, gates: 1, waits_for, replays });
         let mut sources = FxHashSet::default();
         for key in self.producers_in(scope) {
             self.work += work::SKIPPED;
-            // While a DataProducer behind a tunnel is blocked, messages wait in its own lane too.
+            // A DataProducer behind a tunnel has messages of its own that wait, while it is blocked.
             sources.extend(self.source_of(key).into_iter().chain([Source::DataProducer(key)]));
             let Some(producer) = self.data_producers.get_mut(&key) else { continue };
-            let replays = producer.retained.as_ref().map_or(&[][..], |it| &it.replays);
-            let replays: Vec<_> = replays.iter().map(|it| (it.consumer, request)).collect();
+            let replays = producer.retained.as_ref().map(|it| it.replays().keys().copied());
+            let replays: Vec<_> = replays.into_iter().flatten().collect();
             if producer.held.as_mut().is_some_and(|it| it.fence(request)) {
                 self.add_drain_gate(request);
             }
-            replays.iter().for_each(|_| self.add_drain_gate(request));
-            self.drains.replays.extend(replays);
+            for key in replays {
+                self.work += work::SKIPPED;
+                self.add_replay_gate(request, key);
+            }
             let Some(producer) = self.data_producers.get(&key) else { continue };
             if let Some(stream) = producer.stream_id()
                 && let Some(transport) = self.transports.get_mut(&producer.transport)
@@ -52,12 +54,18 @@ impl Sfu {
         Ok(sources.into_iter().collect())
     }
 
-    /// Passes the gates of DataConsumers that have got all retained messages, or have closed.
-    pub(super) fn check_replay_drains(&mut self) {
-        let Self { drains, data_consumers, .. } = self;
-        let replays = |key: &DataConsumerKey| data_consumers.get(key).is_some_and(|it| it.replays);
-        let passed: Vec<_> = drains.replays.extract_if(.., |(key, _)| !replays(key)).collect();
-        passed.into_iter().for_each(|(_, request)| self.pass_drain_gate(request));
+    fn add_replay_gate(&mut self, request: u32, consumer: DataConsumerKey) {
+        let Some(drain) = self.drains.open.get_mut(&request) else { return };
+        drain.gates += 1;
+        drain.replays.push(consumer);
+        self.drains.of_replays.entry(consumer).or_default().push(request);
+    }
+
+    /// Passes the gates behind the replay of a DataConsumer, which has caught up or has closed.
+    pub(super) fn end_replay_drains(&mut self, consumer: DataConsumerKey) {
+        for request in self.drains.of_replays.remove(&consumer).into_iter().flatten() {
+            self.pass_drain_gate(request);
+        }
     }
 
     /// Adds a gate: the request waits until [`Self::pass_drain_gate`] has been called once more.
@@ -91,6 +99,9 @@ impl Sfu {
     /// Forgets the request, and answers it.
     pub fn cancel_drain(&mut self, request: u32) {
         if let Some(drain) = self.drains.open.remove(&request) {
+            for key in drain.replays {
+                self.drains.forget_replay(key, request);
+            }
             for key in drain.waits_for {
                 self.drains.forget(key, request);
                 if let Some(queue) = self.direct_queue(key) {
@@ -133,7 +144,6 @@ impl Sfu {
 
     /// A DataConsumer has closed: its messages are discarded and counted, so no request waits for them.
     pub(super) fn end_drains_of(&mut self, consumer: DataConsumerKey) {
-        self.check_replay_drains();
         for request in self.drains.of_consumers.remove(&consumer).into_iter().flatten() {
             if let Some(drain) = self.drains.open.get_mut(&request) {
                 drain.waits_for.remove(&consumer);

@@ -24,6 +24,8 @@ pub(super) struct Drain {
     /// The gates that have not been passed. Once there are none, `waits_for` is filled.
     pub(super) gates: usize,
     pub(super) waits_for: FxHashSet<DataConsumerKey>,
+    /// The DataConsumers whose replays had a gate when the request came.
+    pub(super) replays: Vec<DataConsumerKey>,
 }
 
 /// The requests of `drained()` that are not answered, by request id.
@@ -34,18 +36,31 @@ pub(super) struct Drains {
     pub(super) of_consumers: FxHashMap<DataConsumerKey, Vec<u32>>,
     /// The direct ones among these DataConsumers: JavaScript pulls their messages, or they hold them.
     pub(super) direct: FxHashSet<DataConsumerKey>,
-    /// Gates behind retained messages that DataConsumers have yet to get.
-    pub(super) replays: Vec<(DataConsumerKey, u32)>,
+    /// The requests with a gate behind the replay of a DataConsumer.
+    pub(super) of_replays: FxHashMap<DataConsumerKey, Vec<u32>>,
 }
 
 impl Drains {
     /// The request does not wait for the DataConsumer any more.
     pub(super) fn forget(&mut self, consumer: DataConsumerKey, request: u32) {
-        if let Some(requests) = self.of_consumers.get_mut(&consumer) {
-            requests.retain(|it| *it != request);
-            if requests.is_empty() {
-                self.of_consumers.remove(&consumer);
-            }
+        forget(&mut self.of_consumers, consumer, request);
+    }
+
+    /// The request does not wait for the replay of the DataConsumer any more.
+    pub(super) fn forget_replay(&mut self, consumer: DataConsumerKey, request: u32) {
+        forget(&mut self.of_replays, consumer, request);
+    }
+}
+
+fn forget(
+    waiting: &mut FxHashMap<DataConsumerKey, Vec<u32>>,
+    consumer: DataConsumerKey,
+    request: u32,
+) {
+    if let Some(requests) = waiting.get_mut(&consumer) {
+        requests.retain(|it| *it != request);
+        if requests.is_empty() {
+            waiting.remove(&consumer);
         }
     }
 }

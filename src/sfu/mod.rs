@@ -41,6 +41,7 @@
 //! What a datagram, a message or a timeout costs does not depend on how many transports are idle.
 
 pub mod address;
+mod aftermath;
 pub mod backlog;
 mod block;
 mod blocks;
@@ -65,6 +66,7 @@ mod meter;
 mod metrics;
 mod paths;
 pub mod pipe_header;
+mod replay;
 mod roster;
 mod route;
 pub mod router;

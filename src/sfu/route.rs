@@ -20,19 +20,21 @@ use crate::proto::overflow::Overflow;
 use crate::proto::sctp::{MessageTally, SendError};
 
 use super::Sfu;
+use super::aftermath::Aftermath;
+use super::contract::parameters::DropCount;
 use super::data_consumer::DataConsumerMut;
 use super::deadlines::Deadlines;
 use super::entity::data_consumer::{DataConsumer, Destination, DropReason};
 use super::entity::data_producer::DataProducer;
 use super::entity::held::{HeldMessage, Releasing};
-use super::entity::retained::{Replay, Retained, RetainedMessage};
+use super::entity::retained::Retained;
 use super::entity::transport::Transport;
 use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, Event};
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::{self, Memory, Waiter};
-use super::pipe_header;
-use super::subchannels::{Selector, amount};
+use super::pipe_header::{self, Control};
+use super::subchannels::Selector;
 use super::work;
 
 impl Sfu {
@@ -56,7 +58,7 @@ impl Sfu {
             return self.send_checked(key, message, selector);
         }
         outputs.route(producer, data_consumers, transports, message, selector);
-        self.close_overflowed();
+        self.finish_routing();
     }
 
     /// The rest of [`Self::send`], if JavaScript waits for room or the DataProducer has a limit.
@@ -118,7 +120,7 @@ impl Sfu {
                     return;
                 }
                 outputs.route(entity, data_consumers, transports, message, selector);
-                self.close_overflowed();
+                self.finish_routing();
             }
             None if !too_large && transport.keep_unadopted(stream, &message) => self.touch(key),
             None => {
@@ -138,10 +140,10 @@ impl Sfu {
         selector: Option<&Arc<Selector>>,
         since: Instant,
     ) {
-        let before = self.retained_on(key, stream).map(|it| it.end());
+        let before = self.retained_on(key, stream).map(|it| it.messages().end());
         self.deliver(key, stream, message, selector);
         if let Some(retained) = self.retained_on(key, stream)
-            && before != Some(retained.end())
+            && before != Some(retained.messages().end())
         {
             retained.backdate(since);
         }
@@ -193,7 +195,7 @@ impl Sfu {
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
         let Some(producer) = data_producers.get_mut(&key) else { return };
         outputs.route(producer, data_consumers, transports, message, selector);
-        self.close_overflowed();
+        self.finish_routing();
     }
 
     /// Routes the held messages of a DataProducer until that has cost `limit`. The rest gets its turn later.
@@ -276,82 +278,33 @@ impl Sfu {
                 }
             }
         }
-        self.check_replay_drains();
     }
 
-    /// Begins to deliver the retained messages of its DataProducer to a DataConsumer.
-    pub(super) fn replay(&mut self, key: DataConsumerKey) {
-        let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
-        let Some(producer) = self.data_producers.get_mut(&consumer.producer) else { return };
-        let Some(retained) = &mut producer.retained else { return };
-        retained.expire(self.now);
-        if retained.begin_replay(self.now, key) {
-            consumer.set_replays(true);
-            self.continue_replay(key, work::QUANTUM);
-        }
-    }
-
-    /// Continues a replay until that has cost `limit`. The rest gets its turn later.
-    fn continue_replay(&mut self, key: DataConsumerKey, limit: u64) {
-        let end = self.work + limit;
-        let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
-        let Some(consumer) = data_consumers.get_mut(&key).filter(|it| it.replays) else { return };
-        let Some(producer) = data_producers.get_mut(&consumer.producer) else { return };
-        let Some(transport) = transports.get_mut(&consumer.transport) else { return };
-        let Some(retained) = &mut producer.retained else { return };
-        let Some(place) = retained.replays.iter().position(|it| it.consumer == key) else { return };
-        let mut replay = retained.replays.swap_remove(place);
-        let is_over = outputs.catch_up(retained, &mut replay, consumer, transport, (u64::MAX, end));
-        if is_over {
-            consumer.set_replays(false);
-        } else {
-            retained.replays.push(replay);
-            self.releasing.push_back(Releasing::Replay(key));
-        }
-        self.close_overflowed();
-    }
-
-    /// A DataConsumer that has not caught up yet was paused or resumed.
-    pub(super) fn pause_replay(&mut self, key: DataConsumerKey) {
-        let Some(consumer) = self.data_consumers.get(&key) else { return };
-        let producer = self.data_producers.get_mut(&consumer.producer);
-        if let Some(retained) = producer.and_then(|it| it.retained.as_mut()) {
-            retained.pause_replay(key, consumer.pauses);
-        }
-    }
-
-    /// Delivers at once all retained messages that DataConsumers of this DataProducer have yet to get.
-    pub(super) fn end_replays(&mut self, key: DataProducerKey) {
-        let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
-        let producer = data_producers.get_mut(&key);
-        if let Some(retained) = producer.and_then(|it| it.retained.as_mut())
-            && !retained.replays.is_empty()
-        {
-            outputs.catch_up_all(retained, data_consumers, transports, u64::MAX);
-            self.close_overflowed();
-        }
-    }
-
-    /// Closes the DataConsumers whose queue has overflowed, if that is their policy.
+    /// Does what routing has left to do.
     #[inline]
-    fn close_overflowed(&mut self) {
-        if !self.overflowed.is_empty() {
-            self.close_overflowed_now();
+    pub(super) fn finish_routing(&mut self) {
+        if !self.aftermath.is_empty() {
+            self.finish_routing_now();
         }
     }
 
     #[cold]
-    fn close_overflowed_now(&mut self) {
-        while let Some(key) = self.overflowed.pop() {
-            if self.remove_data_consumer(key) {
-                let event = DataConsumerEvent::OverflowClose;
-                self.events.push_back(Event::DataConsumer(key, event));
+    fn finish_routing_now(&mut self) {
+        while let Some(after) = self.aftermath.pop() {
+            match after {
+                Aftermath::Close(key) => {
+                    if self.remove_data_consumer(key) {
+                        let event = DataConsumerEvent::OverflowClose;
+                        self.events.push_back(Event::DataConsumer(key, event));
+                    }
+                }
+                Aftermath::EndReplay(key) => self.replay_ended(key),
             }
         }
     }
 
     #[inline(always)]
-    fn split(&mut self) -> (Entities<'_>, Outputs<'_>) {
+    pub(super) fn split(&mut self) -> (Entities<'_>, Outputs<'_>) {
         let Self {
             data_producers,
             data_consumers,
@@ -363,46 +316,46 @@ impl Sfu {
             memory,
             waiters,
             deadlines,
-            overflowed,
+            aftermath,
             work,
             ..
         } = self;
         let (turn, now, memory) = (*turn, *now, memory.as_deref());
         let entities = Entities { data_producers, data_consumers, transports };
         let outputs =
-            Outputs { turn, now, memory, events, dirty, waiters, deadlines, overflowed, work };
+            Outputs { turn, now, memory, events, dirty, waiters, deadlines, aftermath, work };
         (entities, outputs)
     }
 }
 
 /// The tables that routing reads.
-struct Entities<'a> {
-    data_producers: &'a mut FxHashMap<DataProducerKey, DataProducer>,
-    data_consumers: &'a mut FxHashMap<DataConsumerKey, DataConsumer>,
-    transports: &'a mut FxHashMap<TransportKey, Transport>,
+pub(super) struct Entities<'a> {
+    pub(super) data_producers: &'a mut FxHashMap<DataProducerKey, DataProducer>,
+    pub(super) data_consumers: &'a mut FxHashMap<DataConsumerKey, DataConsumer>,
+    pub(super) transports: &'a mut FxHashMap<TransportKey, Transport>,
 }
 
 /// What a delivery changes beside the DataConsumer and its transport.
-struct Outputs<'a> {
+pub(super) struct Outputs<'a> {
     turn: u64,
-    now: Instant,
+    pub(super) now: Instant,
     memory: Option<&'a Memory>,
     events: &'a mut VecDeque<Event>,
     dirty: &'a mut VecDeque<TransportKey>,
     waiters: &'a mut FxHashSet<Waiter>,
     deadlines: &'a mut Deadlines,
-    overflowed: &'a mut Vec<DataConsumerKey>,
-    work: &'a mut u64,
+    pub(super) aftermath: &'a mut Vec<Aftermath>,
+    pub(super) work: &'a mut u64,
 }
 
 /// What all deliveries of one message share.
 #[derive(Clone, Copy)]
-struct Offered<'a> {
-    payload_len: usize,
-    selector: Option<&'a Arc<Selector>>,
+pub(super) struct Offered<'a> {
+    pub(super) payload_len: usize,
+    pub(super) selector: Option<&'a Arc<Selector>>,
     /// Whether its DataProducer retains messages. These cross pipes unfiltered, because later DataConsumers at the far
     /// end may have other subscriptions.
-    retained: bool,
+    pub(super) retained: bool,
 }
 
 impl Outputs<'_> {
@@ -421,12 +374,10 @@ impl Outputs<'_> {
             producer.messages_paused += 1;
             return;
         }
-        if let Some(retained) = &mut producer.retained {
-            if !retained.replays.is_empty() {
-                let amount = amount(&message, selector.map(AsRef::as_ref));
-                self.give_what_goes(retained, data_consumers, transports, amount);
-            }
-            retained.push(self.now, &message, selector);
+        if let Some(retained) = &mut producer.retained
+            && !retained.push(self.now, &message, selector)
+        {
+            self.make_way(retained, data_consumers, transports, &message, selector);
         }
         let offered = Offered {
             payload_len: message.payload.len(),
@@ -460,7 +411,7 @@ impl Outputs<'_> {
     /// Delivers a message to a DataConsumer that is not paused, if it is subscribed and has room. Returns whether the
     /// message was accepted; otherwise the counters of the DataConsumer say why.
     #[inline(always)]
-    fn offer(
+    pub(super) fn offer(
         &mut self,
         key: DataConsumerKey,
         consumer: &mut DataConsumer,
@@ -494,7 +445,7 @@ impl Outputs<'_> {
             }
         };
         if payload_len > transport.max_send_message_size as usize {
-            consumer.drop_message(payload_len, DropReason::TooLarge);
+            consumer.drop_messages(DropCount::one(payload_len), DropReason::TooLarge);
             return false;
         }
         match &consumer.destination {
@@ -511,7 +462,7 @@ impl Outputs<'_> {
                     self.events.push_back(Event::Message(key, message()));
                     return true;
                 }
-                self.overflow_direct(key, consumer, payload_len);
+                self.overflow_direct(key, consumer, DropCount::one(payload_len));
             }
             Destination::Sctp { stream, .. } => {
                 *self.work += work::TO_PEER;
@@ -530,13 +481,11 @@ impl Outputs<'_> {
                         return true;
                     }
                     Err(SendError::Full) => {
-                        consumer.emit_full(key, self.turn, self.events);
-                        self.overflow(key, consumer, payload_len);
-                        if consumer.begins_to_wait() {
-                            transport.backlogged.push(key);
-                        }
+                        self.overflow_sctp(key, consumer, transport, DropCount::one(payload_len));
                     }
-                    Err(_) => consumer.drop_message(payload_len, DropReason::Unsendable),
+                    Err(_) => {
+                        consumer.drop_messages(DropCount::one(payload_len), DropReason::Unsendable);
+                    }
                 }
             }
         }
@@ -555,7 +504,7 @@ impl Outputs<'_> {
         let payload_len = message.payload.len();
         let Destination::Direct { backlog } = &consumer.destination else { return false };
         let Some(token) = backlog.push(self.now, message) else {
-            self.overflow_direct(key, consumer, payload_len);
+            self.overflow_direct(key, consumer, DropCount::one(payload_len));
             return false;
         };
         *self.work += work::TO_JAVASCRIPT;
@@ -568,108 +517,101 @@ impl Outputs<'_> {
         true
     }
 
-    /// Drops a message for JavaScript, as there is no room.
+    /// Drops messages for JavaScript, as there is no room.
     #[cold]
     fn overflow_direct(
         &mut self,
         key: DataConsumerKey,
         consumer: &mut DataConsumer,
-        payload_len: usize,
+        dropped: DropCount,
     ) {
         if self.memory.is_some() && consumer.dropping.is_none() {
-            self.waiters.insert(Waiter::Consumer(key));
-            self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
+            self.wait_for_memory(key);
         }
-        self.overflow(key, consumer, payload_len);
+        self.overflow(key, consumer, dropped);
         let waits = consumer.direct_backlog().is_some_and(|it| it.await_relief());
         if !waits {
             self.events.extend(consumer.take_overflow(key));
         }
     }
 
-    /// Delivers to DataConsumers that have not caught up the messages that are forgotten to retain one of this amount.
+    /// Drops messages for a peer, as there is no room.
     #[cold]
-    fn give_what_goes(
+    fn overflow_sctp(
         &mut self,
-        retained: &mut Retained,
-        consumers: &mut FxHashMap<DataConsumerKey, DataConsumer>,
-        transports: &mut FxHashMap<TransportKey, Transport>,
-        amount: Amount,
+        key: DataConsumerKey,
+        consumer: &mut DataConsumer,
+        transport: &mut Transport,
+        dropped: DropCount,
     ) {
-        while retained.must_forget(amount) {
-            self.catch_up_all(retained, consumers, transports, retained.first() + 1);
-            retained.pop();
+        consumer.emit_full(key, self.turn, self.events);
+        self.overflow(key, consumer, dropped);
+        if consumer.begins_to_wait() {
+            transport.backlogged.push(key);
         }
     }
 
-    /// Delivers the messages before number `end` to all DataConsumers that have not caught up.
-    fn catch_up_all(
+    /// Drops messages of a replay, as there is no room to keep them for longer.
+    pub(super) fn drop_replayed(
         &mut self,
-        retained: &mut Retained,
-        consumers: &mut FxHashMap<DataConsumerKey, DataConsumer>,
-        transports: &mut FxHashMap<TransportKey, Transport>,
-        end: u64,
-    ) {
-        let mut replays = std::mem::take(&mut retained.replays);
-        replays.retain_mut(|replay| {
-            let Some(consumer) = consumers.get_mut(&replay.consumer) else { return false };
-            let Some(transport) = transports.get_mut(&consumer.transport) else { return false };
-            let is_over = self.catch_up(retained, replay, consumer, transport, (end, u64::MAX));
-            if is_over {
-                consumer.set_replays(false);
-            }
-            !is_over
-        });
-        retained.replays = replays;
-    }
-
-    /// Delivers to a DataConsumer the messages that it has yet to get before number `end`, until the work exceeds
-    /// `limit`. Returns whether it has caught up.
-    fn catch_up(
-        &mut self,
-        retained: &Retained,
-        replay: &mut Replay,
+        key: DataConsumerKey,
         consumer: &mut DataConsumer,
         transport: &mut Transport,
-        (end, end_of_work): (u64, u64),
+        dropped: DropCount,
+    ) {
+        match consumer.destination {
+            Destination::Direct { .. } => self.overflow_direct(key, consumer, dropped),
+            Destination::Sctp { .. } => self.overflow_sctp(key, consumer, transport, dropped),
+        }
+    }
+
+    /// Has [`Sfu::recheck_block`] called once half of this queue is free. Returns false if it is free already.
+    pub(super) fn await_relief(
+        &mut self,
+        key: DataConsumerKey,
+        consumer: &mut DataConsumer,
+        transport: &mut Transport,
     ) -> bool {
-        let key = replay.consumer;
-        let stream = consumer.stream_id();
-        while let Some(number) = replay.next(retained.end()) {
-            if number >= end || *self.work >= end_of_work {
-                return false;
-            }
-            replay.advance();
-            *self.work += work::SKIPPED;
-            let Some(RetainedMessage { message, selector, since }) = retained.get(number) else {
-                continue;
-            };
-            let offered = Offered {
-                payload_len: message.payload.len(),
-                selector: selector.as_ref(),
-                retained: true,
-            };
-            let accepted = self.offer(key, consumer, transport, offered, || message.clone());
-            if accepted
-                && let Some(stream) = stream
-                && let Some(tunnel) = transport.tunnel_mut()
-            {
-                tunnel.backdate(stream, *since);
-            }
-            if self.overflowed.contains(&key) {
-                return true;
+        match consumer.direct_backlog() {
+            Some(backlog) if !backlog.await_relief() => return false,
+            Some(_) => self.wait_for_memory(key),
+            None => {
+                if consumer.begins_to_wait() {
+                    transport.backlogged.push(key);
+                }
             }
         }
         true
     }
 
-    /// Counts a message that the queue of this DataConsumer had no room for. If its policy says so, it closes.
-    fn overflow(&mut self, key: DataConsumerKey, consumer: &mut DataConsumer, payload_len: usize) {
-        consumer.drop_message(payload_len, DropReason::Full);
-        consumer.dropping.get_or_insert_default().add(payload_len);
+    /// Has a direct DataConsumer looked at now and then, if other threads may make room in the worker's memory.
+    fn wait_for_memory(&mut self, key: DataConsumerKey) {
+        if self.memory.is_some() {
+            self.waiters.insert(Waiter::Consumer(key));
+            self.deadlines.set(memory::DEADLINE, Some(self.now + memory::LOOK));
+        }
+    }
+
+    /// Sends a control message to the far end of a pipe, in order with the messages of this DataConsumer.
+    pub(super) fn carry(
+        &mut self,
+        key: TransportKey,
+        transport: &mut Transport,
+        stream: StreamId,
+        control: Control,
+    ) {
+        if transport.carry(stream, control) {
+            transport.mark_dirty(key, self.dirty);
+        }
+    }
+
+    /// Counts messages that the queue of this DataConsumer had no room for. If its policy says so, it closes.
+    fn overflow(&mut self, key: DataConsumerKey, consumer: &mut DataConsumer, dropped: DropCount) {
+        consumer.drop_messages(dropped, DropReason::Full);
+        *consumer.dropping.get_or_insert_default() += dropped;
         if consumer.policy.overflow == Overflow::Close {
             self.events.extend(consumer.take_overflow(key));
-            self.overflowed.push(key);
+            self.aftermath.push(Aftermath::Close(key));
         }
     }
 }

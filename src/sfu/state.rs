@@ -14,6 +14,7 @@ use crate::proto::net::{SocketId, Tuple};
 use crate::proto::reason::Code;
 use crate::proto::transmit::Transmits;
 
+use super::aftermath::Aftermath;
 use super::blocks::Blocks;
 use super::cascade::Step;
 use super::contract::dump::{
@@ -69,8 +70,8 @@ pub struct Sfu {
     /// Waiters that an earlier turn had no share left for.
     pub(super) due_waiters: Vec<Waiter>,
     pub(super) blocks: Blocks,
-    /// The DataConsumers to close because their queue was full.
-    pub(super) overflowed: Vec<DataConsumerKey>,
+    /// What routing has left to do.
+    pub(super) aftermath: Vec<Aftermath>,
     /// The time of this turn.
     pub(super) now: Instant,
     pub(super) turn: u64,
@@ -112,7 +113,7 @@ impl Sfu {
             waiters: FxHashSet::default(),
             due_waiters: Vec::new(),
             blocks: Blocks::default(),
-            overflowed: Vec::new(),
+            aftermath: Vec::new(),
             now,
             turn: 0,
             work: 0,
@@ -303,7 +304,7 @@ impl Sfu {
         let backlogs = self.data_consumers.values().filter_map(DataConsumer::direct_backlog);
         let direct: u64 = intakes.chain(backlogs).map(|it| it.charge()).sum();
         let retained = self.data_producers.values().filter_map(|it| it.retained.as_ref());
-        let retained: usize = retained.map(|it| it.amount().charge).sum();
+        let retained: usize = retained.map(|it| it.charge()).sum();
         let captures = self.transports.values().filter_map(|it| it.captures.as_ref());
         let captured: u64 = captures.map(|it| it.charge()).sum();
         direct

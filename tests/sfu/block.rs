@@ -8,13 +8,16 @@ use ::dcsctp::api::StreamId as TheirStreamId;
 use datasoup::proto::message::{Message, Ppid};
 use datasoup::proto::overflow::Overflow;
 use datasoup::sfu::backlog::Backlog;
-use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, WhilePaused};
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, RetainOptions, WhilePaused,
+};
 use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 
 use crate::common::lab::{Lab, binary, ours};
 use crate::common::options;
 use crate::common::sim::Conditions;
+use crate::pipe::{By, two_workers};
 
 const LEN: usize = 10_000;
 const BOUND: u32 = 100_000;
@@ -377,7 +380,6 @@ fn a_pause_a_close_or_another_policy_lets_the_producer_go_on() {
         offer(&mut lab, producer, &mut messages);
         assert!(lab.sfu().is_blocked(producer));
         act(&mut lab, consumer);
-        assert_eq!(lab.sfu().poll_unblocked(), Some(producer));
         offer(&mut lab, producer, &mut messages);
         assert!(messages.is_empty());
     }
@@ -723,4 +725,152 @@ fn what_a_data_producer_has_held_leaves_before_its_peer_goes_on() {
     assert!(got.eq((0..COUNT as u16).chain(0..COUNT as u16)), "{} arrive", messages.len());
     assert_eq!(lab.producer_stats(producer)["messagesDroppedFull"], 0);
     assert!(!lab.sfu().is_blocked(producer));
+}
+
+/// A DataProducer that has retained numbered messages.
+fn retaining(lab: &mut Lab, router: RouterKey, count: u8) -> DataProducerKey {
+    let direct = lab.host().direct(router);
+    let retain = Some(RetainOptions { messages: 1000, bytes: 64 << 20, max_age: None });
+    let options = DataProducerOptions { retain, ..options::producer() };
+    let producer = lab.host().produce_with(direct, options);
+    offer(lab, producer, &mut numbered(count));
+    producer
+}
+
+/// The messages that follow the first ones.
+fn following(first: u8, count: u8) -> VecDeque<Message> {
+    numbered(first + count).split_off(first.into())
+}
+
+#[test]
+fn a_peer_whose_queue_takes_a_tenth_of_what_is_retained_gets_all_of_it_and_all_that_follows() {
+    for connected in [true, false] {
+        let (mut lab, router) = Lab::with_router();
+        let producer = retaining(&mut lab, router, 100);
+        let (key, client) = if connected { lab.join(router, 1) } else { lab.invite(router, 1) };
+        let (consumer, _) = lab.host().consume_with(key, producer, blocking(Some(60_000)));
+        let mut messages = VecDeque::new();
+        if !connected {
+            assert_eq!(lab.count(consumer, "messagesWaiting"), 90);
+            lab.connected(key, client);
+        }
+        lab.conditions().rate = Some(100_000);
+        messages.extend(following(100, 100));
+        for _ in 0..400 {
+            offer(&mut lab, producer, &mut messages);
+            assert!(lab.count(consumer, "bufferedAmount") < u64::from(BOUND) + LEN as u64);
+            lab.run_for(Duration::from_millis(100));
+        }
+        assert!(messages.is_empty());
+        let all: Vec<u8> = (0..200).collect();
+        assert_eq!(fills(&lab.clients[client].messages()), all, "connected: {connected}");
+        assert_eq!(lab.count(consumer, "messagesDropped"), 0);
+        assert_eq!(events(&mut lab, consumer), []);
+    }
+}
+
+#[test]
+fn javascript_and_the_far_end_of_a_tunnel_get_all_that_is_retained_and_all_that_follows() {
+    let (mut lab, [near, far]) = two_workers(By::Tunnel);
+    let retain = Some(RetainOptions { messages: 1000, bytes: 64 << 20, max_age: None });
+    let options = DataProducerOptions { retain, ..options::producer() };
+    let producer = lab.host().produce_with(near.direct, options);
+    offer(&mut lab, producer, &mut numbered(100));
+    let backlog = Arc::new(Backlog::new(BOUND.into()));
+    let (options, shared) = (blocking(Some(60_000)), Arc::clone(&backlog));
+    let (here, _) = lab.host().consume_into(near.direct, producer, options, shared);
+    let (carrier, dump) = lab.host().consume_with(near.pipe, producer, blocking(None));
+    let options = DataProducerOptions {
+        sctp_stream_parameters: dump.sctp_stream_parameters,
+        ..options::producer()
+    };
+    let remote = lab.hosts[1].produce_with(far.pipe, options);
+    let (there, _) = lab.hosts[1].consume(far.direct, remote);
+    let mut messages = following(100, 100);
+    let mut got = [Vec::new(), Vec::new()];
+    while got[0].len() < 200 {
+        offer(&mut lab, producer, &mut messages);
+        lab.run_for(Duration::from_millis(10));
+        let taken = lab.host().messages(here);
+        assert!(!taken.is_empty(), "{}", got[0].len());
+        taken.iter().for_each(|it| backlog.leave(it.amount()));
+        got[0].extend(taken.iter().map(|it| it.payload[0]));
+        if backlog.take_relief() {
+            lab.sfu().handle_relief(here);
+        }
+        got[1].extend(lab.hosts[1].messages(there).iter().map(|it| it.payload[0]));
+    }
+    let all: Vec<u8> = (0..200).collect();
+    assert_eq!(got, [all.clone(), all]);
+    for consumer in [here, carrier] {
+        assert_eq!(lab.count(consumer, "messagesDropped"), 0);
+    }
+}
+
+#[test]
+fn a_frozen_peer_holds_up_its_producer_during_a_replay_until_it_stalls_is_paused_or_may_not() {
+    for what in ["stalls", "is paused", "drops", "closes"] {
+        let (mut lab, router) = Lab::with_router();
+        let producer = retaining(&mut lab, router, 100);
+        let (key, client) = lab.join(router, 1);
+        lab.clients[client].frozen = true;
+        let timeout = (what == "stalls").then_some(500);
+        let (consumer, _) = lab.host().consume_with(key, producer, blocking(timeout));
+        let mut messages = following(100, 10);
+        for _ in 0..4 {
+            offer(&mut lab, producer, &mut messages);
+            lab.run_for(Duration::from_millis(100));
+        }
+        assert_eq!(messages.len(), 10, "{what}");
+        assert_eq!(lab.count(consumer, "messagesDropped"), 0);
+        let mut it = lab.sfu().data_consumer(consumer).expect("open");
+        match what {
+            "stalls" => lab.run_for(Duration::from_millis(200)),
+            "is paused" => it.pause(),
+            "drops" => it.set_overflow(Overflow::DropNewest).expect("supported"),
+            _ => it.close(),
+        }
+        lab.run_for(Duration::from_millis(10));
+        offer(&mut lab, producer, &mut messages);
+        assert!(messages.is_empty(), "{what}");
+        if what == "closes" {
+            assert!(lab.sfu().metrics().messages_dropped.at_close > 50);
+            continue;
+        }
+        let dropped = lab.count(consumer, "messagesDroppedFull");
+        assert_eq!(dropped > 50, what != "is paused", "{what}: {dropped}");
+        lab.clients[client].frozen = false;
+        lab.run_for(Duration::from_secs(20));
+        let arrived = lab.clients[client].messages().len() as u64;
+        let paused = lab.count(consumer, "messagesPaused");
+        assert_eq!(paused, if what == "is paused" { 10 } else { 0 });
+        assert_eq!(arrived + dropped + paused, 110, "{what}");
+        assert_eq!(lab.count(consumer, "messagesWaiting"), 0);
+        let stalls = [DataConsumerEvent::Stalled, DataConsumerEvent::Unstalled];
+        let seen = events(&mut lab, consumer);
+        assert_eq!(stalls.iter().all(|it| seen.contains(it)), what == "stalls", "{seen:?}");
+    }
+}
+
+#[test]
+fn a_consumer_that_is_getting_what_is_retained_holds_up_its_producer_although_its_queue_has_room() {
+    let (mut lab, router) = Lab::with_router();
+    let direct = lab.host().direct(router);
+    let retain = Some(RetainOptions { messages: 3000, bytes: 300_000, max_age: None });
+    let options = DataProducerOptions { retain, ..options::producer() };
+    let producer = lab.host().produce_with(direct, options);
+    (0..3000).for_each(|_| lab.sfu().send(producer, binary(0, 4), None));
+    let backlog = Arc::new(Backlog::new(3100 * 68));
+    let shared = Arc::clone(&backlog);
+    let (consumer, _) = lab.host().consume_into(direct, producer, blocking(Some(0)), shared);
+    // These would leave no room for the others.
+    let mut messages: VecDeque<_> = (0..10).map(|_| binary(1, 100_000)).collect();
+    offer(&mut lab, producer, &mut messages);
+    assert_eq!(messages.len(), 10);
+    lab.run_for(Duration::from_millis(1));
+    assert_eq!(backlog.charge(), 3000 * 68);
+    offer(&mut lab, producer, &mut messages);
+    assert_eq!(messages.len(), 9, "its queue is full");
+    assert_eq!(lab.host().messages(consumer).len(), 3001);
+    assert_eq!(lab.count(consumer, "messagesDropped"), 0);
 }

@@ -117,6 +117,7 @@ fn what_is_retained_closes_a_consumer_that_closes_at_its_bound_once() {
     let lost = DropCount { messages: 1, bytes: 36 };
     let expected = [DataConsumerEvent::Overflow(lost), DataConsumerEvent::OverflowClose];
     assert_eq!(lab.host().consumer_events(consumer), expected);
+    assert_eq!(dropped_at_close(&mut lab), 96, "the rest");
 }
 
 #[test]
@@ -692,5 +693,135 @@ fn a_pause_a_clear_or_a_close_while_retained_messages_come_is_in_order_with_them
         lab.sfu().close();
         lab.flush();
         assert!(lab.sfu().is_empty());
+    }
+}
+
+/// How many messages the worker has dropped because something closed.
+fn dropped_at_close(lab: &mut Lab) -> u64 {
+    lab.sfu().metrics().messages_dropped.at_close
+}
+
+#[test]
+fn what_is_left_of_a_replay_at_a_close_is_counted_and_javascript_gets_a_share_before() {
+    const COUNT: u32 = 20_000;
+    for what in ["the consumer", "its transport", "the producer"] {
+        let (mut lab, router, _, producer) = retaining(MANY);
+        (0..COUNT).for_each(|n| send_number(&mut lab, producer, n));
+        let (key, _) = lab.join(router, 1);
+        let direct = lab.host().direct(router);
+        let [peer, consumer] = [key, direct].map(|it| lab.host().consume(it, producer).0);
+        // Until it has caught up, a DataConsumer gets live messages from what is retained.
+        (COUNT..COUNT + 500).for_each(|n| send_number(&mut lab, producer, n));
+        let before = lab.sfu().metrics().messages_sent;
+        let left: u64 = [peer, consumer].map(|it| lab.count(it, "messagesWaiting")).iter().sum();
+        assert_eq!(before + left, 2 * u64::from(COUNT + 500), "{what}");
+        match what {
+            "the consumer" => {
+                for key in [peer, consumer] {
+                    lab.sfu().data_consumer(key).expect("open").close();
+                }
+            }
+            "its transport" => {
+                for key in [key, direct] {
+                    lab.sfu().transport(key).expect("open").close();
+                }
+            }
+            _ => lab.sfu().data_producer(producer).expect("open").close(),
+        }
+        lab.run_for(Duration::from_secs(1));
+        let sent = lab.sfu().metrics().messages_sent - before;
+        assert_eq!(sent + dropped_at_close(&mut lab), left, "{what}");
+        assert_eq!(sent > 5000, what == "the producer", "{what}: {sent}");
+        let got = numbers(&mut lab, 0, consumer);
+        let first = got.len() as u32;
+        assert!(got.into_iter().eq(0..first), "{what}");
+        lab.sfu().close();
+        lab.flush();
+        assert!(lab.sfu().is_empty());
+    }
+}
+
+/// So many small messages are charged as much as one large one.
+const SMALL: u32 = 3000;
+const FULL: RetainOptions = RetainOptions { messages: 65_535, bytes: 68 * SMALL, max_age: None };
+
+#[test]
+fn a_message_for_which_many_others_go_costs_a_share_and_what_late_joiners_lose_is_counted() {
+    const JOINERS: usize = 100;
+    for clears in [false, true] {
+        let (mut lab, _, direct, producer) = retaining(FULL);
+        (0..SMALL).for_each(|n| send_number(&mut lab, producer, n));
+        let joiners = [(); JOINERS].map(|()| lab.host().consume(direct, producer).0);
+        let before = lab.sfu().work();
+        if clears {
+            lab.sfu().data_producer(producer).expect("open").clear_retained();
+        }
+        // The second one exceeds what is kept for them.
+        for _ in 0..2 {
+            send(&mut lab, producer, binary(0xff, FULL.bytes as usize));
+        }
+        let cost = lab.sfu().work() - before;
+        assert!(cost < 3 * work::SHARE, "{cost}");
+        lab.run_for(Duration::from_secs(5));
+        for joiner in joiners {
+            let got = numbers(&mut lab, 0, joiner);
+            assert!(got.is_sorted() && got.len() > 300, "{}", got.len());
+            let lost = lab.count(joiner, "messagesDroppedFull");
+            assert!(lost > 0, "clears: {clears}");
+            assert_eq!(got.len() as u64 + lost, u64::from(SMALL) + 2, "clears: {clears}");
+            assert_eq!(lab.count(joiner, "messagesSent"), got.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn late_joiners_lose_nothing_to_one_large_message_nor_to_a_clear() {
+    for clears in [false, true] {
+        let (mut lab, _, direct, producer) = retaining(FULL);
+        (0..SMALL).for_each(|n| send_number(&mut lab, producer, n));
+        let joiners = [(); 100].map(|()| lab.host().consume(direct, producer).0);
+        if clears {
+            lab.sfu().data_producer(producer).expect("open").clear_retained();
+            assert_eq!(retained(&mut lab, producer).0, 0);
+        }
+        // It leaves nothing of the small ones.
+        send(&mut lab, producer, binary(0xff, FULL.bytes as usize - 64));
+        assert_eq!(retained(&mut lab, producer).0, 1);
+        lab.run_for(Duration::from_secs(5));
+        for joiner in joiners {
+            let got = numbers(&mut lab, 0, joiner);
+            assert!(got.into_iter().eq((0..SMALL).chain([u32::MAX])), "clears: {clears}");
+        }
+        // What was kept for them is gone.
+        for joiner in joiners {
+            lab.sfu().data_consumer(joiner).expect("open").close();
+        }
+        assert_eq!(lab.sfu().bytes_held(), u64::from(FULL.bytes));
+    }
+}
+
+#[test]
+fn a_clear_reaches_the_far_end_behind_what_a_replay_has_yet_to_deliver() {
+    for by in BOTH {
+        let retain = RetainOptions { messages: 5000, ..MANY };
+        let (mut lab, [near, far], producer) = two_routers(by, retain);
+        (0..5000).for_each(|n| send_number(&mut lab, producer, n));
+        let options = DataConsumerOptions { waits_for_start: true, ..options::consumer() };
+        let (carrier, dump) = lab.host().consume_with(near.pipe, producer, options);
+        let options = DataProducerOptions {
+            sctp_stream_parameters: dump.sctp_stream_parameters,
+            retain: Some(retain),
+            ..options::producer()
+        };
+        let remote = lab.hosts[1].produce_with(far.pipe, options);
+        let (consumer, _) = lab.hosts[1].consume(far.direct, remote);
+        lab.sfu().data_consumer(carrier).expect("open").start();
+        lab.sfu().data_producer(producer).expect("open").clear_retained();
+        send_number(&mut lab, producer, 5000);
+        lab.run_for(Duration::from_secs(5));
+        assert!(numbers(&mut lab, 1, consumer).into_iter().eq(0..=5000), "{by:?}");
+        let (late, _) = lab.hosts[1].consume(far.direct, remote);
+        lab.run_for(Duration::from_secs(1));
+        assert_eq!(numbers(&mut lab, 1, late), [5000], "{by:?}");
     }
 }

@@ -14,7 +14,11 @@ use crate::runtime::log;
 use crate::runtime::outbox::{Item, Outbox};
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
-use crate::sfu::contract::options::{LimitAction, LimitOptions, LogLevel, PortRange};
+use crate::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, LimitAction, LimitOptions, LogLevel, PortRange,
+    RetainOptions,
+};
+use crate::sfu::drains::DrainScope;
 use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::work;
@@ -506,4 +510,41 @@ fn time_to_close_waiting(producers: usize) -> Duration {
 fn the_time_to_close_data_producers_that_wait_for_tokens_grows_with_their_number_and_not_with_its_square()
  {
     assert_linear("that wait for tokens", time_to_close_waiting);
+}
+
+/// How long it takes to close DataConsumers that have not got all that is retained, one by one, while `drained()` waits.
+fn time_to_close_replaying(consumers: usize) -> Duration {
+    let mut scene = Scene::new([1]);
+    let sfu = &mut scene.driver.world.sfu;
+    let mut transport = sfu.transport(TransportKey(1)).expect("open");
+    let retain = Some(RetainOptions { messages: 2, bytes: 10_000, max_age: None });
+    let (key, intake) = (DataProducerKey(2), Arc::new(Backlog::new(10_000)));
+    let made = DataProducerOptions { retain, ..options::producer() };
+    let id = transport.produce_data(key, made, intake).expect("made").id;
+    for _ in 0..2 {
+        sfu.send(key, Message::copy_from_slice(Ppid::BINARY, &[0; 1000]), None);
+    }
+    // The first message fills their queues, and so they wait with the second one.
+    let keys = (3..3 + consumers as u32).map(DataConsumerKey);
+    for key in keys.clone() {
+        let made =
+            DataConsumerOptions { overflow: Some(Overflow::Block), ..options::consumer_of(id) };
+        let mut transport = sfu.transport(TransportKey(1)).expect("open");
+        transport.consume_data(key, made, Arc::new(Backlog::new(1000))).expect("made");
+    }
+    sfu.begin_drain(1, DrainScope::Worker).expect("open");
+    sfu.pass_drain_gate(1);
+    let begin = clock::now();
+    for key in keys.rev() {
+        sfu.data_consumer(key).expect("open").close();
+    }
+    let taken = clock::now() - begin;
+    assert_eq!(sfu.metrics().messages_dropped.at_close, consumers as u64);
+    taken
+}
+
+#[test]
+fn the_time_to_close_consumers_during_their_replays_grows_with_their_number_and_not_with_its_square()
+ {
+    assert_linear("that have not caught up", time_to_close_replaying);
 }

@@ -1,5 +1,7 @@
 //! Parts that several of the other types share, and the arguments of events.
 
+use std::ops::AddAssign;
+
 use serde::{Deserialize, Serialize};
 
 use crate::proto::ice_lite::Credentials;
@@ -178,7 +180,18 @@ pub struct DropCount {
     pub bytes: u64,
 }
 
+impl AddAssign for DropCount {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
 impl DropCount {
+    pub(in crate::sfu) fn one(payload_len: usize) -> Self {
+        Self { messages: 1, bytes: payload_len as u64 }
+    }
+
     pub(in crate::sfu) fn add(&mut self, payload_len: usize) {
         self.messages += 1;
         self.bytes += payload_len as u64;

@@ -142,8 +142,7 @@ pub(in crate::sfu) struct NotSent {
 
 impl NotSent {
     fn add(&mut self, other: &Self) {
-        self.dropped.messages += other.dropped.messages;
-        self.dropped.bytes += other.dropped.bytes;
+        self.dropped += other.dropped;
         self.full += other.full;
         self.too_large += other.too_large;
         self.unsendable += other.unsendable;
@@ -151,13 +150,13 @@ impl NotSent {
         self.filtered += other.filtered;
     }
 
-    fn drop(&mut self, payload_len: usize, reason: DropReason) {
-        self.dropped.add(payload_len);
+    fn drop(&mut self, dropped: DropCount, reason: DropReason) {
+        self.dropped += dropped;
         *match reason {
             DropReason::Full => &mut self.full,
             DropReason::TooLarge => &mut self.too_large,
             DropReason::Unsendable => &mut self.unsendable,
-        } += 1;
+        } += dropped.messages;
     }
 }
 
@@ -343,9 +342,9 @@ impl DataConsumer {
         self.stream().map(|it| it.stream_id)
     }
 
-    /// Counts a dropped message.
-    pub(in crate::sfu) fn drop_message(&mut self, payload_len: usize, reason: DropReason) {
-        self.not_sent.drop(payload_len, reason);
+    /// Counts dropped messages.
+    pub(in crate::sfu) fn drop_messages(&mut self, dropped: DropCount, reason: DropReason) {
+        self.not_sent.drop(dropped, reason);
     }
 
     /// Takes the event for the end of an overflow, if there was one.
@@ -376,9 +375,8 @@ impl DataConsumer {
         if new.messages == 0 {
             return false;
         }
-        let dropping = self.dropping.get_or_insert_default();
-        dropping.messages += new.messages;
-        dropping.bytes += new.bytes;
+        *self.dropping.get_or_insert_default() +=
+            DropCount { messages: new.messages, bytes: new.bytes };
         true
     }
 

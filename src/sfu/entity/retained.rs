@@ -1,48 +1,349 @@
-//! The last messages of a DataProducer, kept for later DataConsumers.
+//! The last messages of a DataProducer, for the DataConsumers that come later.
 //!
-//! The retained messages are always the latest that the DataProducer has routed, without a gap. So a message that
-//! cannot be retained empties the queue.
+//! What is retained is always a suffix of what the DataProducer has routed: no message between two retained ones is
+//! missing. So a message that cannot be retained leaves nothing retained.
 //!
-//! A new DataConsumer gets them over several turns if there are many. Until it has caught up, it also gets live
-//! messages from here, in order. A message that is about to be forgotten is delivered to it first.
+//! A DataConsumer that is new gets them over several turns if there are many (a replay). Until it has them all, it gets
+//! those that are routed meanwhile from here as well, in their order. So while there are replays what is forgotten stays
+//! here, up to twice the bounds:
+//!
+//! ```text
+//! first                start              end
+//!   │ for replays alone  │ retained         │
+//! ```
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashMap;
+
 use crate::proto::message::{Amount, Message};
 use crate::sfu::contract::options::RetainOptions;
+use crate::sfu::contract::parameters::DropCount;
 use crate::sfu::id::DataConsumerKey;
 use crate::sfu::memory::Memory;
 use crate::sfu::subchannels::{Selector, amount};
 
-/// See the documentation of the module.
+/// See the module's documentation.
 #[derive(Debug)]
 pub(in crate::sfu) struct Retained {
     bounds: RetainOptions,
-    queue: VecDeque<RetainedMessage>,
-    /// The number of the first message. Numbers count all messages that were ever retained.
-    first: u64,
+    messages: Messages,
+    /// The number of the first message that is retained.
+    start: u64,
+    /// Of what is retained.
     amount: Amount,
     memory: Option<Arc<Memory>>,
-    pub(in crate::sfu) replays: Vec<Replay>,
+    replays: FxHashMap<DataConsumerKey, Replay>,
 }
 
-/// A DataConsumer that has not caught up yet.
+/// The DataConsumers that have not got all yet.
+pub(in crate::sfu) type Replays = FxHashMap<DataConsumerKey, Replay>;
+
+/// The messages that are here. All that ever were are numbered.
+#[derive(Debug, Default)]
+pub(in crate::sfu) struct Messages {
+    queue: VecDeque<RetainedMessage>,
+    /// The number of the first one.
+    first: u64,
+    charge: usize,
+    /// The payload of all that ever were here.
+    payload: u64,
+}
+
+/// A message that was routed at `since`.
+#[derive(Debug)]
+pub(in crate::sfu) struct RetainedMessage {
+    pub(in crate::sfu) message: Message,
+    pub(in crate::sfu) selector: Option<Arc<Selector>>,
+    pub(in crate::sfu) since: Instant,
+    /// The payload of all messages before it.
+    payload_before: u64,
+}
+
+impl RetainedMessage {
+    fn amount(&self) -> Amount {
+        amount(&self.message, self.selector.as_deref())
+    }
+}
+
+impl Messages {
+    /// The number of the first message.
+    pub(in crate::sfu) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The number of the next message.
+    pub(in crate::sfu) fn end(&self) -> u64 {
+        self.first + self.queue.len() as u64
+    }
+
+    pub(in crate::sfu) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(in crate::sfu) fn get(&self, number: u64) -> Option<&RetainedMessage> {
+        self.queue.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    fn push(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        selector: Option<&Arc<Selector>>,
+        amount: Amount,
+    ) {
+        self.queue.push_back(RetainedMessage {
+            message: message.clone(),
+            selector: selector.cloned(),
+            since: now,
+            payload_before: self.payload,
+        });
+        self.charge += amount.charge;
+        self.payload += amount.payload as u64;
+    }
+
+    fn pop(&mut self) -> Option<RetainedMessage> {
+        let oldest = self.queue.pop_front()?;
+        self.first += 1;
+        self.charge -= oldest.amount().charge;
+        Some(oldest)
+    }
+
+    fn payload_before(&self, number: u64) -> u64 {
+        self.get(number).map_or(self.payload, |it| it.payload_before)
+    }
+
+    fn count(&self, numbers: Range<u64>) -> DropCount {
+        DropCount {
+            messages: numbers.end - numbers.start,
+            bytes: self.payload_before(numbers.end) - self.payload_before(numbers.start),
+        }
+    }
+}
+
+impl Retained {
+    pub(in crate::sfu) fn new(bounds: RetainOptions, memory: Option<Arc<Memory>>) -> Self {
+        Self {
+            bounds,
+            messages: Messages::default(),
+            start: 0,
+            amount: Amount::default(),
+            memory,
+            replays: FxHashMap::default(),
+        }
+    }
+
+    /// Retains a message that is routed now. Returns false if replays need so much that there is no room: make some by
+    /// [`Self::forget_before`]. Never inlined: routing is fast without it.
+    #[inline(never)]
+    pub(in crate::sfu) fn push(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        selector: Option<&Arc<Selector>>,
+    ) -> bool {
+        self.expire(now);
+        let amount = amount(message, selector.map(AsRef::as_ref));
+        while (self.exceeds(1, self.len(), self.amount.charge + amount.charge)) && self.forget() {}
+        let is_too_large = amount.charge > self.bounds.bytes as usize;
+        if is_too_large && self.replays.is_empty() {
+            return true;
+        }
+        let (len, charge) = (self.messages.queue.len(), self.messages.charge + amount.charge);
+        while self.exceeds(2, len, charge)
+            || !self.memory.as_ref().is_none_or(|it| it.try_retain(amount.charge))
+        {
+            if !self.replays.is_empty() {
+                return false;
+            }
+            if !self.forget() {
+                return true;
+            }
+        }
+        self.messages.push(now, message, selector, amount);
+        if is_too_large {
+            self.start = self.messages.end();
+        } else {
+            self.amount += amount;
+        }
+        true
+    }
+
+    /// Whether one more than so many messages, or so many charged bytes, exceed this many times the bounds.
+    fn exceeds(&self, times: usize, messages: usize, charge: usize) -> bool {
+        messages >= times * self.bounds.messages as usize
+            || charge > times * self.bounds.bytes as usize
+    }
+
+    /// Notes that the latest message is as old as where it has come from.
+    pub(in crate::sfu) fn backdate(&mut self, since: Instant) {
+        if let Some(latest) = self.messages.queue.back_mut() {
+            latest.since = latest.since.min(since);
+        }
+    }
+
+    /// Forgets the messages that are older than the bound.
+    pub(in crate::sfu) fn expire(&mut self, now: Instant) {
+        let Some(max_age) = self.bounds.max_age.map(|it| Duration::from_millis(it.into())) else {
+            return;
+        };
+        let is_old = |it: &RetainedMessage| now.saturating_duration_since(it.since) > max_age;
+        while self.messages.get(self.start).is_some_and(is_old) {
+            self.forget();
+        }
+    }
+
+    /// Forgets all messages.
+    pub(in crate::sfu) fn clear(&mut self) {
+        self.start = self.messages.end();
+        self.amount = Amount::default();
+        self.trim();
+    }
+
+    /// Forgets the oldest message. False if none is retained.
+    fn forget(&mut self) -> bool {
+        let Some(oldest) = self.messages.get(self.start) else { return false };
+        self.amount -= oldest.amount();
+        self.start += 1;
+        self.trim();
+        true
+    }
+
+    /// Forgets the messages before this one, which no replay needs any more.
+    pub(in crate::sfu) fn forget_before(&mut self, number: u64) {
+        while self.start < number && self.forget() {}
+        self.pop_before(number);
+    }
+
+    /// Drops what was here for replays alone, if there is none.
+    fn trim(&mut self) {
+        if self.replays.is_empty() {
+            self.pop_before(self.start);
+        }
+    }
+
+    fn pop_before(&mut self, number: u64) {
+        while self.messages.first < number
+            && let Some(oldest) = self.messages.pop()
+        {
+            if let Some(memory) = &self.memory {
+                memory.release_retained(oldest.amount().charge);
+            }
+        }
+    }
+
+    /// How many messages are retained.
+    pub(in crate::sfu) fn len(&self) -> usize {
+        (self.messages.end() - self.start) as usize
+    }
+
+    /// The payload of what is retained.
+    pub(in crate::sfu) fn payload(&self) -> usize {
+        self.amount.payload
+    }
+
+    /// The charge of what is here.
+    pub(in crate::sfu) fn charge(&self) -> usize {
+        self.messages.charge
+    }
+
+    /// The number of the first message that is retained.
+    pub(in crate::sfu) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(in crate::sfu) fn messages(&self) -> &Messages {
+        &self.messages
+    }
+
+    pub(in crate::sfu) fn replays(&self) -> &Replays {
+        &self.replays
+    }
+
+    /// What is here, and the DataConsumers that have not got all of it.
+    pub(in crate::sfu) fn parts(&mut self) -> (&Messages, &mut Replays) {
+        (&self.messages, &mut self.replays)
+    }
+
+    /// This DataConsumer is to get all. Returns false if there is nothing.
+    pub(in crate::sfu) fn begin_replay(&mut self, now: Instant, consumer: DataConsumerKey) -> bool {
+        self.expire(now);
+        if self.len() > 0 {
+            self.replays.insert(consumer, Replay::new(self.start));
+        }
+        self.len() > 0
+    }
+
+    /// This DataConsumer has got all, or has closed. Returns how many messages it was yet to get.
+    pub(in crate::sfu) fn end_replay(&mut self, consumer: DataConsumerKey) -> u64 {
+        let ended = self.replays.remove(&consumer);
+        self.drop_unneeded();
+        ended.map_or(0, |it| it.left(self.messages.end()))
+    }
+
+    /// Call this when replays have been removed.
+    pub(in crate::sfu) fn drop_unneeded(&mut self) {
+        if self.replays.is_empty() {
+            self.replays = FxHashMap::default();
+        }
+        self.trim();
+    }
+
+    /// This DataConsumer has been paused or resumed.
+    pub(in crate::sfu) fn pause_replay(&mut self, consumer: DataConsumerKey, paused: bool) {
+        if let Some(replay) = self.replays.get_mut(&consumer) {
+            replay.set_paused(paused, self.messages.end());
+        }
+    }
+
+    /// The far end of the pipe that this DataConsumer is on is to forget what it will have got of what is here now.
+    /// Returns false if it has got that already.
+    pub(in crate::sfu) fn clear_behind(&mut self, consumer: DataConsumerKey) -> bool {
+        let replay = self.replays.get_mut(&consumer);
+        replay.map(|it| it.clear = Some(self.messages.end())).is_some()
+    }
+
+    /// How many messages this DataConsumer is yet to get.
+    pub(in crate::sfu) fn left(&self, consumer: DataConsumerKey) -> u64 {
+        self.replays.get(&consumer).map_or(0, |it| it.left(self.messages.end()))
+    }
+
+    /// How many messages all of them are yet to get.
+    pub(in crate::sfu) fn left_in_all(&self) -> u64 {
+        self.replays.values().map(|it| it.left(self.messages.end())).sum()
+    }
+}
+
+impl Drop for Retained {
+    fn drop(&mut self) {
+        self.pop_before(u64::MAX);
+    }
+}
+
+/// A DataConsumer that has not got all yet.
 #[derive(Debug)]
 pub(in crate::sfu) struct Replay {
-    pub(in crate::sfu) consumer: DataConsumerKey,
-    /// The numbers of the messages that it has yet to get, in order. The last range is open, unless the DataConsumer is
-    /// paused.
+    /// The numbers that it is to get, in order. The last range is open, unless the DataConsumer is paused.
     ranges: VecDeque<Range<u64>>,
+    /// The far end of a pipe is to forget the messages before this number, once it has got them.
+    clear: Option<u64>,
+    /// Whether the DataConsumer is about to close, and gets no more.
+    pub(in crate::sfu) closes: bool,
 }
 
-/// The end of an open range.
+/// The end of a range that goes on.
 const OPEN: u64 = u64::MAX;
 
 impl Replay {
-    /// The number of the next message to deliver, if it is below `end`.
+    fn new(start: u64) -> Self {
+        let ranges = std::iter::once(start..OPEN).collect();
+        Self { ranges, clear: None, closes: false }
+    }
+
+    /// The number of the next message, of those below `end`.
     pub(in crate::sfu) fn next(&mut self, end: u64) -> Option<u64> {
         while let Some(range) = self.ranges.front() {
             if range.start < range.end.min(end) {
@@ -63,156 +364,73 @@ impl Replay {
         }
     }
 
-    /// From the message with this number on, it gets no messages, or gets them again.
+    /// Passes the messages before this number. Returns those that it was yet to get.
+    pub(in crate::sfu) fn skip_to(&mut self, number: u64, messages: &Messages) -> DropCount {
+        let mut skipped = DropCount::default();
+        while let Some(range) = self.ranges.front_mut()
+            && range.start < number
+        {
+            let end = range.end.min(number);
+            skipped += messages.count(range.start..end);
+            range.start = end;
+            if range.is_empty() {
+                self.ranges.pop_front();
+            }
+        }
+        skipped
+    }
+
+    /// Whether the far end of a pipe is to forget what comes before the message with this number.
+    pub(in crate::sfu) fn takes_clear(&mut self, number: u64) -> bool {
+        self.clear.take_if(|it| *it <= number).is_some()
+    }
+
+    fn left(&self, end: u64) -> u64 {
+        self.ranges.iter().map(|it| it.end.min(end).saturating_sub(it.start)).sum()
+    }
+
+    /// From the message with this number on it gets no more, or gets them again.
     fn set_paused(&mut self, paused: bool, number: u64) {
-        match self.ranges.back_mut().filter(|it| it.end == OPEN) {
-            Some(open) if paused => open.end = number,
-            None if !paused => self.ranges.push_back(number..OPEN),
+        match self.ranges.back_mut() {
+            Some(open) if open.end == OPEN => {
+                if paused {
+                    open.end = number;
+                }
+                if open.is_empty() {
+                    self.ranges.pop_back();
+                }
+            }
+            // No message has come since the pause.
+            Some(last) if !paused && last.end == number => last.end = OPEN,
+            _ if !paused => self.ranges.push_back(number..OPEN),
             _ => {}
         }
     }
 }
 
-/// A message that was routed at `since`.
-#[derive(Debug)]
-pub(in crate::sfu) struct RetainedMessage {
-    pub(in crate::sfu) message: Message,
-    pub(in crate::sfu) selector: Option<Arc<Selector>>,
-    pub(in crate::sfu) since: Instant,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl RetainedMessage {
-    fn amount(&self) -> Amount {
-        amount(&self.message, self.selector.as_deref())
-    }
-}
-
-impl Retained {
-    pub(in crate::sfu) fn new(bounds: RetainOptions, memory: Option<Arc<Memory>>) -> Self {
-        Self {
-            bounds,
-            queue: VecDeque::new(),
-            first: 0,
-            amount: Amount::default(),
-            memory,
-            replays: Vec::new(),
+    #[test]
+    fn pauses_between_which_no_message_comes_add_no_ranges() {
+        let mut replay = Replay::new(0);
+        for _ in 0..100 {
+            replay.set_paused(true, 5);
+            replay.set_paused(false, 5);
         }
-    }
-
-    /// Retains a message that is routed now. Never inlined: routing is fast without it.
-    #[inline(never)]
-    pub(in crate::sfu) fn push(
-        &mut self,
-        now: Instant,
-        message: &Message,
-        selector: Option<&Arc<Selector>>,
-    ) {
-        self.expire(now);
-        let kept =
-            RetainedMessage { message: message.clone(), selector: selector.cloned(), since: now };
-        let amount = kept.amount();
-        while self.exceeds(amount)
-            || !self.memory.as_ref().is_none_or(|it| it.try_retain(amount.charge))
-        {
-            if !self.pop() {
-                return;
-            }
+        let ranges = |replay: &Replay| -> Vec<_> {
+            replay.ranges.iter().map(|it| (it.start, it.end)).collect()
+        };
+        assert_eq!(ranges(&replay), [(0, OPEN)]);
+        replay.set_paused(true, 5);
+        for _ in 0..100 {
+            replay.set_paused(false, 7);
+            replay.set_paused(true, 7);
         }
-        self.amount += amount;
-        self.queue.push_back(kept);
-    }
-
-    /// Gives the latest message the age that it had where it came from.
-    pub(in crate::sfu) fn backdate(&mut self, since: Instant) {
-        if let Some(latest) = self.queue.back_mut() {
-            latest.since = latest.since.min(since);
-        }
-    }
-
-    fn exceeds(&self, amount: Amount) -> bool {
-        self.queue.len() >= self.bounds.messages as usize
-            || self.amount.charge + amount.charge > self.bounds.bytes as usize
-    }
-
-    /// Whether a message has to be forgotten so that this one can be retained.
-    pub(in crate::sfu) fn must_forget(&self, amount: Amount) -> bool {
-        let fits = !self.exceeds(amount)
-            && self.memory.as_ref().is_none_or(|it| it.may_retain(amount.charge));
-        !self.queue.is_empty() && !fits
-    }
-
-    /// Forgets messages that are too old, unless a DataConsumer has yet to get them.
-    pub(in crate::sfu) fn expire(&mut self, now: Instant) {
-        while self.replays.is_empty() && self.queue.front().is_some_and(|it| self.is_old(now, it)) {
-            self.pop();
-        }
-    }
-
-    fn is_old(&self, now: Instant, message: &RetainedMessage) -> bool {
-        let max_age = self.bounds.max_age.map(|it| Duration::from_millis(it.into()));
-        max_age.is_some_and(|it| now.saturating_duration_since(message.since) > it)
-    }
-
-    /// This DataConsumer has to get all messages. Returns false if there are none.
-    pub(in crate::sfu) fn begin_replay(&mut self, now: Instant, consumer: DataConsumerKey) -> bool {
-        let old = self.queue.iter().take_while(|it| self.is_old(now, it)).count();
-        let waits = old < self.queue.len();
-        if waits {
-            let mut replay = Replay { consumer, ranges: VecDeque::new() };
-            replay.set_paused(false, self.first + old as u64);
-            self.replays.push(replay);
-        }
-        waits
-    }
-
-    /// This DataConsumer has been paused or resumed.
-    pub(in crate::sfu) fn pause_replay(&mut self, consumer: DataConsumerKey, paused: bool) {
-        let end = self.end();
-        let replays = self.replays.iter_mut().filter(|it| it.consumer == consumer);
-        replays.for_each(|it| it.set_paused(paused, end));
-    }
-
-    /// The number that the next message will have.
-    pub(in crate::sfu) fn end(&self) -> u64 {
-        self.first + self.queue.len() as u64
-    }
-
-    /// The number of the first message.
-    pub(in crate::sfu) fn first(&self) -> u64 {
-        self.first
-    }
-
-    pub(in crate::sfu) fn get(&self, number: u64) -> Option<&RetainedMessage> {
-        self.queue.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
-    }
-
-    pub(in crate::sfu) fn clear(&mut self) {
-        while self.pop() {}
-    }
-
-    pub(in crate::sfu) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    pub(in crate::sfu) fn amount(&self) -> Amount {
-        self.amount
-    }
-
-    /// Forgets the oldest message. False if there is none.
-    pub(in crate::sfu) fn pop(&mut self) -> bool {
-        let Some(oldest) = self.queue.pop_front() else { return false };
-        self.first += 1;
-        let amount = oldest.amount();
-        self.amount -= amount;
-        if let Some(memory) = &self.memory {
-            memory.release_retained(amount.charge);
-        }
-        true
-    }
-}
-
-impl Drop for Retained {
-    fn drop(&mut self) {
-        self.clear();
+        assert_eq!(ranges(&replay), [(0, 5)]);
+        replay.set_paused(false, 8);
+        assert_eq!(ranges(&replay), [(0, 5), (8, OPEN)]);
+        assert_eq!(replay.left(10), 7);
     }
 }

@@ -345,8 +345,7 @@ fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
 
 /// Why the association ended, unless it ended with the session, whose reason is already a finding.
 fn look_at_the_end(transport: &Transport, findings: &mut Vec<Finding>) {
-    let ended = matches!(transport.sctp_state(), Some(SctpState::Failed | SctpState::Closed));
-    if let Some(reason) = transport.end_reason().filter(|_| ended) {
+    if let Some(reason) = transport.end_reason().filter(|_| transport.has_ended()) {
         let finding = of_reason(&reason);
         if !findings.contains(&finding) {
             findings.push(finding);

@@ -278,6 +278,11 @@ impl Transport {
         self.sctp_state() == Some(SctpState::Connected)
     }
 
+    /// Whether the association or the tunnel has ended, so that nothing can be sent any more.
+    pub(in crate::sfu) fn has_ended(&self) -> bool {
+        matches!(self.sctp_state(), Some(SctpState::Failed | SctpState::Closed))
+    }
+
     /// The stream of the message that comes next from the peer.
     pub(in crate::sfu) fn next_message_stream(&self) -> Option<StreamId> {
         self.sctp_ref()?.next_message_stream()
