@@ -1,9 +1,6 @@
-import { EventEmitter } from 'node:events';
-
-import { DataPlane } from '../../lib/cluster/DataPlane';
 import { Envelope, epochOf } from '../../lib/cluster/envelope';
 import { Peer, Peers } from '../../lib/cluster/Peers';
-import type { Entry, Pipe } from '../../lib/cluster/types';
+import type { Entry } from '../../lib/cluster/types';
 import type { FakeDataConsumer } from '../helpers/cluster/FakeGateway';
 import { type Process, World } from '../helpers/cluster/World';
 
@@ -851,43 +848,6 @@ test('one pipe of a taker is made at a time, and one that it never connects to e
   await sending(12_000);
   expect(a.gateway.transports.size).toBe(1);
   expect(lost()).toEqual({ lost: 0, reported: 0 });
-});
-
-test('a pipe has each stream once: those in use are passed over, also after 65,535', async () => {
-  const inUse = new Set<number>();
-  const transport = Object.assign(new EventEmitter(), {
-    observer: new EventEmitter(),
-    tuple: {},
-    produceData: async ({ sctpStreamParameters: { streamId } }: any) => {
-      if (inUse.has(streamId)) throw new Error('in use');
-      inUse.add(streamId);
-      return { closed: false, on() {}, close: () => inUse.delete(streamId) };
-    },
-  });
-  const plane = new DataPlane({
-    gateway: { createPipeTransport: async () => transport } as any,
-    listenInfo: { protocol: 'udp', ip: '' },
-    lease: LEASE,
-    clock: { now: () => 0, after: () => () => {} },
-    find: () => undefined,
-    drain: async () => {},
-    openRelay: async () => Promise.reject(new Error('none')),
-  });
-  const pipe = await new Promise<Pipe>((resolve) =>
-    plane.createPipe('pipe', (_, made) => resolve(made!)),
-  );
-  const take = (name: string): Promise<number | undefined> =>
-    new Promise((resolve) =>
-      pipe.take({ ...b.entries.get(id)!, id: name }, (__, taken) => resolve(taken?.streamId)),
-    );
-  const taken = await Promise.all(
-    Array.from({ length: 65_535 }, (__, number) => take(`${number}`)),
-  );
-  expect(new Set(taken).size).toBe(65_535);
-  expect(await take('one too many')).toBe(undefined);
-  plane.untake('7');
-  await new Promise(setImmediate);
-  expect(await take('7')).toBe(taken[7]);
 });
 
 test('what the origin does not have fails', async () => {

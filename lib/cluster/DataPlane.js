@@ -241,7 +241,8 @@ class DataPlane {
     let making = this.#tunnels.get(id);
 
     if (!making) {
-      making = this.#makeTunnel(found);
+      // The id may still be that of what came from another host.
+      making = this.#inTurn(id, () => this.#makeTunnel(found));
       this.#tunnels.set(id, making);
       making.then(
         (tunnel) =>
