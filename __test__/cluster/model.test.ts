@@ -8,6 +8,7 @@ const [FIRST, LAST] = (process.env['CLUSTER_SEEDS'] ?? '1-200').split('-').map(N
 
 const LEASE = 2000;
 const NAMES = ['a', 'b', 'c', 'd', 'e'];
+const CARRIERS = ['auto', 'auto', 'auto', 'pipe', 'bus'] as const;
 const ROOMS = ['0', '1'].map((digit) => digit.repeat(32));
 
 /**
@@ -17,7 +18,11 @@ const ROOMS = ['0', '1'].map((digit) => digit.repeat(32));
  * and partitions besides that nothing but the states show which are repeated every 30 s ± 20 %.
  */
 async function runProgram(seed: number): Promise<string[]> {
-  const world = new World(seed, { lease: LEASE, realSealer: seed % 50 === 0 });
+  const world = new World(seed, {
+    lease: LEASE,
+    realSealer: seed % 50 === 0,
+    carrier: CARRIERS[seed % CARRIERS.length],
+  });
   const { random } = world;
   const names = NAMES.slice(0, 3 + random.below(3));
   for (const name of names) {

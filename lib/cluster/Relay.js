@@ -176,10 +176,13 @@ class Relay {
   #onMessage(data) {
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
-    for (let at = 0; at + 2 <= bytes.length && this.#attached && !this.#closed;) {
+    for (let at = 0; at + 2 <= bytes.length && !this.#closed;) {
       const end = at + 2 + bytes.readUInt16BE(at);
 
-      if (end > bytes.length || this.#socket.getSendQueueSize() > MAX_WAITING) {
+      // Nothing true comes before the pipe is there.
+      const isReady = this.#attached && this.#socket.getSendQueueSize() <= MAX_WAITING;
+
+      if (!isReady || end > bytes.length) {
         this.#drop();
         return;
       }
