@@ -171,7 +171,7 @@ impl Sfu {
     /// Removes a DataConsumer. Returns whether it was there.
     pub(super) fn remove_data_consumer(&mut self, key: DataConsumerKey) -> bool {
         let Some(consumer) = self.data_consumers.remove(&key) else { return false };
-        self.totals.consumers.add(&consumer);
+        self.totals.add_closed(&consumer);
         if let (Some(backlog), Some(held)) = (consumer.direct_backlog(), consumer.first_held()) {
             self.messages_dropped_at_close += backlog.discard_from(held);
         }

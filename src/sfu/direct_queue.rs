@@ -17,11 +17,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::proto::message::{Amount, Message};
-use crate::proto::overflow::{Governed, Overflow, QueuePolicy, QueueTally};
+use crate::proto::overflow::{Governed, Overflow, QueueDrops, QueuePolicy, QueueTally};
 use crate::proto::sampler::Sampler;
 
 /// See the documentation of the module.
@@ -46,6 +46,8 @@ struct Inner {
     hungry: bool,
     /// The requests of `drained()` that wait until all messages with lower numbers are gone, with these numbers.
     fences: VecDeque<(u64, u32)>,
+    /// Also counts the messages that wait too long, once the DataConsumer has closed.
+    late: Option<Arc<AtomicU64>>,
 }
 
 /// What a token leads to.
@@ -209,6 +211,13 @@ impl DirectQueue {
         discarded.len() as u64
     }
 
+    /// Returns what has been dropped so far. From now on `late` counts the messages that wait too long as well.
+    pub(super) fn count_late(&self, late: &Arc<AtomicU64>) -> QueueDrops {
+        let mut inner = self.lock();
+        inner.late = Some(Arc::clone(late));
+        inner.governed.tally.dropped()
+    }
+
     /// What happened to the messages.
     pub fn tally(&self) -> QueueTally {
         self.lock().governed.tally
@@ -230,6 +239,7 @@ impl DirectQueue {
                 return Some((message, sampled));
             }
             inner.governed.drop_stale(message.payload.len());
+            inner.late.iter().for_each(|it| _ = it.fetch_add(1, Ordering::Relaxed));
             leave(message.amount());
         }
         None

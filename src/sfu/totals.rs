@@ -4,6 +4,9 @@
 //! added when they close, and on request to a copy. Transports, whose counters are in many places, add theirs about
 //! once a second, and on request if something has happened since.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::contract::metrics::ByTransport;
 use super::entity::data_consumer::{ConsumerTotals, DataConsumer};
 use super::entity::data_producer::{DataProducer, ProducerTotals};
@@ -16,7 +19,9 @@ pub(super) struct Totals {
     /// Those that have closed.
     pub(super) producers: ProducerTotals,
     /// Those that have closed.
-    pub(super) consumers: ConsumerTotals,
+    consumers: ConsumerTotals,
+    /// Messages that JavaScript has found too old after their DataConsumers had closed.
+    late: Arc<AtomicU64>,
     pub(super) transports: TransportTotals,
     pub(super) open_transports: ByTransport<usize>,
     /// Datagrams to the socket of a server that were for none of its transports.
@@ -41,7 +46,13 @@ impl Totals {
     ) -> ConsumerTotals {
         let mut totals = self.consumers.clone();
         open.for_each(|it| totals.add(it));
+        totals.dropped_later.stale += self.late.load(Ordering::Relaxed);
         totals
+    }
+
+    /// Adds what a DataConsumer that closes has counted.
+    pub(super) fn add_closed(&mut self, consumer: &DataConsumer) {
+        self.consumers.add_closed(consumer, &self.late);
     }
 
     /// The number of open transports of this kind.

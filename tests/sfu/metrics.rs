@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use datasoup::sfu::contract::options::DataConsumerOptions;
 use datasoup::sfu::histogram::Histogram;
 
 use crate::common::lab::{Lab, binary, ours};
@@ -117,4 +118,35 @@ fn metrics_of_many_entities_are_work_of_the_turn() {
     let (transport, _) = lab.join(router, 1);
     (0..1000).for_each(|_| drop(lab.host().consume(transport, producer)));
     assert!(cost(&mut lab) >= few + 50_000);
+}
+
+#[test]
+fn messages_that_javascript_finds_too_old_after_their_consumer_has_closed_are_counted() {
+    let (mut lab, router) = Lab::with_router();
+    let producer = lab.source(router);
+    let direct = lab.host().direct(router);
+    let stale = |lab: &mut Lab| lab.sfu().metrics().messages_dropped.stale;
+    let mut expected = 0;
+    for round in 0..200 {
+        let options = DataConsumerOptions { max_queue_delay: Some(100), ..options::consumer() };
+        let (consumer, _) = lab.host().consume_with(direct, producer, options);
+        (0..3).for_each(|_| lab.sfu().send(producer, binary(1, 100), None));
+        if round % 2 == 0 {
+            // One of them is found before.
+            lab.flush();
+            lab.run_for(Duration::from_millis(200));
+            assert!(lab.host().messages(consumer).is_empty());
+            expected += 3;
+            lab.sfu().send(producer, binary(1, 100), None);
+        }
+        lab.sfu().data_consumer(consumer).expect("open").close();
+        lab.flush();
+        assert_eq!(stale(&mut lab), expected);
+        lab.run_for(Duration::from_millis(if round % 3 == 0 { 50 } else { 200 }));
+        let got = lab.host().messages(consumer).len() as u64;
+        let waited = if round % 2 == 0 { 1 } else { 3 };
+        expected += waited - got;
+        assert_eq!(got, if round % 3 == 0 { waited } else { 0 });
+        assert_eq!(stale(&mut lab), expected);
+    }
 }

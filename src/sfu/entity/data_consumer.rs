@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use crate::sfu::backlog::{Backlog, Token};
 use crate::sfu::blocks::Block;
 use crate::sfu::contract::options::DataConsumerOptions;
 use crate::sfu::contract::parameters::{DataType, DropCount, SctpStreamParameters};
+use crate::sfu::direct_queue::DirectQueue;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
@@ -115,13 +117,27 @@ pub(in crate::sfu) struct ConsumerTotals {
 }
 
 impl ConsumerTotals {
+    /// Adds the counters of one that is open.
     pub(in crate::sfu) fn add(&mut self, consumer: &DataConsumer) {
+        self.add_counters(consumer, |queue| queue.tally().dropped());
+    }
+
+    /// Adds the counters of one that closes. `late` counts the messages that JavaScript still finds too old.
+    pub(in crate::sfu) fn add_closed(&mut self, consumer: &DataConsumer, late: &Arc<AtomicU64>) {
+        self.add_counters(consumer, |queue| queue.count_late(late));
+    }
+
+    fn add_counters(
+        &mut self,
+        consumer: &DataConsumer,
+        dropped: impl FnOnce(&DirectQueue) -> QueueDrops,
+    ) {
         self.sent.add(consumer.sent);
         self.not_sent.add(&consumer.not_sent);
         self.direct.sent.add(consumer.direct.sent);
         self.direct.rejected += consumer.direct.rejected;
         if let Some(queue) = consumer.direct_backlog().and_then(|it| it.queue()) {
-            let dropped = queue.tally().dropped();
+            let dropped = dropped(queue);
             self.dropped_later.replaced += dropped.replaced;
             self.dropped_later.stale += dropped.stale;
         }
