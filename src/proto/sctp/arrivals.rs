@@ -104,11 +104,14 @@ impl Arrivals {
         self.events.push_back(SctpEvent::Message { stream, message });
     }
 
-    /// Takes the next event.
+    /// Whether a stream was stopped, or a fence put up.
+    pub(super) fn has_stops(&self) -> bool {
+        self.stops.is_some()
+    }
+
+    /// Takes the next event, unless there are stops.
     pub(super) fn pop(&mut self) -> Option<SctpEvent> {
-        if self.stops.is_some() {
-            return self.pop_among_stops();
-        }
+        debug_assert!(!self.has_stops(), "see pop_among_stops()");
         let event = self.events.pop_front()?;
         self.leave(&event);
         Some(event)
@@ -121,7 +124,8 @@ impl Arrivals {
         }
     }
 
-    fn pop_among_stops(&mut self) -> Option<SctpEvent> {
+    /// Takes the next event if there are stops.
+    pub(super) fn pop_among_stops(&mut self) -> Option<SctpEvent> {
         let stops = self.stops.as_mut()?;
         if let Some(fence) = stops.passed.pop_front() {
             return Some(SctpEvent::ArrivalsTaken { fence });

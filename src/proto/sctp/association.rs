@@ -247,7 +247,15 @@ impl Association {
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<SctpEvent> {
-        let event = self.arrivals.pop();
+        if self.arrivals.has_stops() {
+            return self.poll_event_among_stops();
+        }
+        self.arrivals.pop()
+    }
+
+    #[cold]
+    fn poll_event_among_stops(&mut self) -> Option<SctpEvent> {
+        let event = self.arrivals.pop_among_stops();
         if self.arrivals.lags() {
             self.refill();
         }
