@@ -42,6 +42,9 @@ impl Sfu {
         while self.is_closing() {
             self.continue_closing();
         }
+        // What waited for a turn has closed.
+        self.releasing.clear();
+        self.postponed.clear();
         self.drains = Drains::default();
         self.limit_reports.clear();
         self.waiters.clear();

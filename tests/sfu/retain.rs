@@ -825,3 +825,112 @@ fn a_clear_reaches_the_far_end_behind_what_a_replay_has_yet_to_deliver() {
         assert_eq!(numbers(&mut lab, 1, late), [5000], "{by:?}");
     }
 }
+
+/// A DataConsumer of JavaScript with a small queue, and how many messages were for it.
+struct Joiner {
+    key: DataConsumerKey,
+    backlog: Arc<Backlog>,
+    waits: bool,
+    owed: u64,
+    blocks: bool,
+}
+
+#[test]
+fn of_every_message_that_is_retained_or_routed_random_joiners_know_what_has_become() {
+    let (mut blocked, mut lost) = (0, 0);
+    for seed in 0..20 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let bounds = RetainOptions {
+            messages: rng.random_range(1..4000),
+            bytes: rng.random_range(1000..250_000),
+            max_age: None,
+        };
+        let (mut lab, _, direct, producer) = retaining(bounds);
+        let mut joiners: Vec<Joiner> = Vec::new();
+        let mut routed = 0;
+        for _ in 0..300 {
+            match rng.random_range(0..10) {
+                0..=2 => {
+                    let large = rng.random_bool(0.3);
+                    for _ in 0..if large { 1 } else { rng.random_range(1..1500) } {
+                        if lab.sfu().is_blocked(producer) {
+                            blocked += 1;
+                            break;
+                        }
+                        let len = if large { rng.random_range(0..200_000) } else { 4 };
+                        lab.sfu().send(producer, binary(0, len), None);
+                        joiners.iter_mut().for_each(|it| it.owed += 1);
+                        routed += 1;
+                    }
+                }
+                3 | 4 => {
+                    let paused = rng.random_bool(0.3);
+                    let blocks = rng.random_bool(0.2);
+                    let options = DataConsumerOptions {
+                        paused,
+                        overflow: blocks.then_some(Overflow::Block),
+                        ..options::consumer()
+                    };
+                    let owed = if paused { 0 } else { retained(&mut lab, producer).0 };
+                    let backlog = Arc::new(Backlog::new(rng.random_range(1000..500_000)));
+                    let shared = Arc::clone(&backlog);
+                    let (key, _) = lab.host().consume_into(direct, producer, options, shared);
+                    joiners.push(Joiner { key, backlog, waits: paused, owed, blocks });
+                }
+                5 | 6 if !joiners.is_empty() => {
+                    let it = rng.random_range(0..joiners.len());
+                    let joiner = &mut joiners[it];
+                    let first = joiner.waits && rng.random_bool(0.7);
+                    if first {
+                        joiner.owed += retained(&mut lab, producer).0;
+                        joiner.waits = false;
+                    }
+                    let mut consumer = lab.sfu().data_consumer(joiner.key).expect("open");
+                    match first || rng.random_bool(0.5) {
+                        true if !joiner.waits => consumer.resume(),
+                        _ => consumer.pause(),
+                    }
+                }
+                7 => lab.sfu().data_producer(producer).expect("open").clear_retained(),
+                8 if !joiners.is_empty() => {
+                    let it = rng.random_range(0..joiners.len());
+                    let joiner = joiners.swap_remove(it);
+                    let left = lab.count(joiner.key, "messagesWaiting");
+                    let before = dropped_at_close(&mut lab);
+                    lab.sfu().data_consumer(joiner.key).expect("open").close();
+                    assert_eq!(dropped_at_close(&mut lab) - before, left, "seed {seed}");
+                    lost += left;
+                }
+                _ => {
+                    lab.flush();
+                    for joiner in &joiners {
+                        for message in lab.host().messages(joiner.key) {
+                            joiner.backlog.leave(message.amount());
+                        }
+                        if joiner.backlog.take_relief() {
+                            lab.sfu().handle_relief(joiner.key);
+                        }
+                    }
+                    let now = lab.now;
+                    lab.host().begin_turn(now);
+                    let before = lab.sfu().work();
+                    lab.sfu().handle_timeout();
+                    assert!(lab.sfu().work() - before < 4 * work::SHARE, "seed {seed}");
+                }
+            }
+            for joiner in &joiners {
+                let stats = lab.sfu().data_consumer(joiner.key).expect("open").get_stats();
+                let known = stats.messages_sent + stats.messages_waiting + stats.messages_dropped;
+                assert_eq!(known + stats.messages_paused, joiner.owed, "seed {seed}");
+                // One that is paused holds up nothing.
+                let may_drop = !joiner.blocks || stats.messages_paused > 0;
+                assert!(may_drop || stats.messages_dropped == 0, "seed {seed}: {stats:?}");
+            }
+        }
+        assert!(routed > 1000, "seed {seed}");
+        lab.sfu().close();
+        lab.flush();
+        assert!(lab.sfu().is_empty());
+    }
+    assert!(blocked > 0 && lost > 0, "{blocked} {lost}");
+}
