@@ -1,6 +1,7 @@
 'use strict';
 
 const { fork } = require('node:child_process');
+const { once } = require('node:events');
 
 /**
  * Runs a program in a new process, so that it inherits no heap, compiled code or threads. The program gets one message
@@ -19,12 +20,13 @@ function runInProcess(file, order, ms) {
     });
     const timer = setTimeout(() => child.kill('SIGKILL'), ms);
     /** @type {any} */
-    let result = { error: 'the process exited without a result' };
+    let result;
 
     child.on('message', (message) => (result = message));
-    child.on('exit', () => {
+    // On a busy machine 'exit' comes before the last message, and 'disconnect' after it.
+    Promise.all([once(child, 'exit'), once(child, 'disconnect')]).then(([[code, signal]]) => {
       clearTimeout(timer);
-      resolve(result);
+      resolve(result ?? { error: `the process exited without a result: ${signal ?? code}` });
     });
     child.send(order);
   });
