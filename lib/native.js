@@ -25,7 +25,7 @@ module.exports = load();
 function load() {
   const built = fs.existsSync(FOLDER) ? fs.readdirSync(FOLDER) : [];
   const exact = built.find((name) => name === `datasoup.${currentPlatform}.node`);
-  // An addon of another platform in native/ is not loaded, but the error names it.
+  // If native/ has only an addon of another platform, the error should name it.
   const other = built.find((name) => name.endsWith('.node'));
   const inFolder = (/** @type {string | undefined} */ name) => name && path.join(FOLDER, name);
   const file = inFolder(exact) ?? addonOf(currentPlatform) ?? inFolder(other);

@@ -206,7 +206,7 @@ class Runner {
 }
 
 /**
- * A fault: does it, and returns what has to be done after the measurement, so that the next one finds all as it was.
+ * A fault. `run` causes it, waits until it is over, and returns what restores the cluster after the measurement.
  *
  * @typedef {{ name: string, run: (runner: Runner) => Promise<(() => Promise<unknown>) | void> }} Fault
  */

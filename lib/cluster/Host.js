@@ -285,7 +285,7 @@ class Host {
     } else if (message.id === undefined) {
       // An answer, which has been handled.
     } else if (message.type === 'want') {
-      // One that is not believed has no pipe, and is answered so: it makes another one at once.
+      // Also from a peer that is not believed yet. It gets the answer that it has no pipe, and makes one at once.
       this.#gives.onWant(message, peer);
     } else if (peer.confirmed) {
       this.#gives.onPipe(message, peer);

@@ -143,7 +143,7 @@ class Room extends EnhancedEventEmitter {
     const remote = this.#dataProducers.get(id);
 
     if (!remote) {
-      // Of this Router; rejects with what the transport says of an id that is unknown.
+      // A DataProducer of this Router. If there is none, the error is that of the transport.
       return transport.consumeData(given);
     }
     if (given.overflow === 'block' && remote.host !== this.#port.host) {

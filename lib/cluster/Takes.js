@@ -42,7 +42,7 @@ const REPEAT = 30_000;
  */
 
 class Item {
-  /** Grows with each change; the one that the origin has confirmed. */
+  /** Counts the changes of what is wanted. `confirmed`: the last one that the origin has answered. */
   version = 1;
   confirmed = 0;
   /** Whether the change is about subchannels only, and can wait for more. */
