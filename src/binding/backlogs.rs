@@ -11,7 +11,7 @@ use crate::sfu::backlog::Backlog;
 
 #[derive(Default)]
 pub(super) struct Backlogs {
-    /// Of DataConsumers that were requested and not answered yet: messages with their keys are of older ones.
+    /// Those of DataConsumers that are not answered yet: a message with such a key is for an older DataConsumer.
     requested: FxHashMap<u32, Arc<Backlog>>,
     open: FxHashMap<u32, Arc<Backlog>>,
 }

@@ -47,11 +47,11 @@ impl QueuePolicy {
 /// What happened to the messages that were routed to a queue with a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueTally {
-    /// They wait.
+    /// Those that wait.
     pub waiting: MessageTally,
-    /// Newer ones have taken their place.
+    /// Those whose place newer ones have taken.
     pub replaced: MessageTally,
-    /// They waited longer than [`QueuePolicy::max_delay`].
+    /// Those that waited longer than [`QueuePolicy::max_delay`].
     pub stale: MessageTally,
 }
 
@@ -65,9 +65,9 @@ impl QueueTally {
 /// How many accepted messages the policies of queues have dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueDrops {
-    /// Newer ones have taken their place.
+    /// Those whose place newer ones have taken.
     pub replaced: u64,
-    /// They waited too long.
+    /// Those that waited too long.
     pub stale: u64,
 }
 
@@ -86,17 +86,17 @@ impl Governed {
         governed
     }
 
-    /// A message of `len` payload bytes begins to wait.
+    /// Counts a message of `len` payload bytes that begins to wait.
     pub(crate) fn enter(&mut self, len: usize) {
         self.tally.waiting.add(MessageTally::one(len));
     }
 
-    /// A message does not wait any more.
+    /// Counts a message that no longer waits.
     pub(crate) fn leave(&mut self, len: usize) {
         self.tally.waiting.remove(MessageTally::one(len));
     }
 
-    /// A newer one takes the place of a message that has left.
+    /// Counts a message that has left as replaced by a newer one.
     pub(crate) fn replace(&mut self, len: usize) {
         self.tally.replaced.add(MessageTally::one(len));
     }

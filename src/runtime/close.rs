@@ -19,7 +19,7 @@ use super::world::World;
 impl World {
     /// Closes a DataProducer, if it is there.
     pub fn close_data_producer(&mut self, key: DataProducerKey) {
-        // It may have been closed by something else.
+        // It may be closed already, with its transport or Router.
         let _ = self.close_data_producer_with_stats(key);
     }
 

@@ -37,7 +37,7 @@ struct Lane<W> {
     messages: u64,
     /// Whether it gets no turns.
     held: bool,
-    /// Whether it is among those that take turns. One that is held leaves them when its turn comes.
+    /// Whether it is in [`Lanes::turns`]. A lane that is held leaves them when its turn comes.
     takes_turns: bool,
 }
 
@@ -101,7 +101,7 @@ impl<W> Lanes<W> {
     /// Gives this source no turns until [`Self::release`]. Returns the waiting calls that a block does not concern.
     pub(super) fn hold(&mut self, source: Source) -> Vec<Job<W>> {
         let Some(lane) = self.lanes.get_mut(&source) else { return Vec::new() };
-        // Once it is held, such calls do not come here.
+        // Calls that overtake do not wait in a lane that is held.
         if std::mem::replace(&mut lane.held, true) {
             return Vec::new();
         }
@@ -303,7 +303,7 @@ mod tests {
 
     /// In an unoptimized build it takes 0.1 s, and would take a minute if each hold looked at all calls and lanes.
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+    #[allow(clippy::disallowed_methods, reason = "it measures costs")]
     fn a_hold_costs_no_more_the_more_calls_and_lanes_there_are() {
         const MANY: u32 = 20_000;
         let mut lanes = Lanes::default();

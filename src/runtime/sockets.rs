@@ -166,8 +166,7 @@ impl Sockets {
         while clock::now() < until
             && let Some(id) = left.next()
         {
-            // A socket that is still in the list may be added again by a waker that a write has armed.
-            // It must not be read twice in a turn.
+            // A waker that a write has armed may have added a socket twice. It must not be read twice in a turn.
             if !self.seen.insert(id) {
                 continue;
             }

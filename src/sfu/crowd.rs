@@ -12,8 +12,8 @@ use rustc_hash::FxHashMap;
 
 use crate::proto::net::SocketId;
 
-/// In each period the peers that send much are counted again. Their room grows by a quarter, or halves if the socket was
-/// crowded again.
+/// In each period the peers that send much are counted again. Their room grows by a quarter, or halves if the socket
+/// was crowded again.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// The smallest window to announce, in bytes: two full packets, because a single one is acknowledged late. A peer that

@@ -112,7 +112,7 @@ const MAX_WINDOW: u64 = 256 * 1024;
 #[derive(Debug)]
 enum Waiting {
     Message(Box<TunnelMessage>),
-    /// Boxed, as messages are what there are many of.
+    /// Boxed, as there are far more messages than these.
     Control(Box<Bytes>),
     Fence(u32),
 }
@@ -198,7 +198,7 @@ impl OpenStream {
         }
     }
 
-    /// Has it take a turn, unless it is among [`Tunnel::ready`] for what waits.
+    /// Puts it into [`Tunnel::ready`], unless it is there already for what waits.
     fn begin_turn(&mut self, ready: &mut VecDeque<(StreamId, u64)>) {
         if self.governed.is_none() || self.ready == 0 {
             self.ready += 1;
@@ -206,7 +206,7 @@ impl OpenStream {
         }
     }
 
-    /// Takes the first one of those that wait.
+    /// Takes out what waits first.
     fn leave(&mut self) -> Option<TunnelFrame> {
         Some(match self.waiting.pop_front()? {
             Waiting::Message(message) => {
@@ -661,7 +661,7 @@ impl Tunnel {
                 continue;
             };
             stream.ready -= 1;
-            // One that waits for credit has its turn when it comes.
+            // A stream that waits for credit is put back when that comes.
             if !stream.is_ready() {
                 continue;
             }
@@ -979,7 +979,7 @@ mod tests {
 
     /// In an unoptimized build it takes 0.1 s, and would take a minute if each frame looked at all streams.
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+    #[allow(clippy::disallowed_methods, reason = "it measures costs")]
     fn a_frame_costs_no_more_the_more_streams_there_are() {
         const STREAMS: StreamId = 10_000;
         let mut a = Tunnel::new(u32::MAX, u32::MAX, 100, None);

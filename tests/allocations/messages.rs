@@ -1,6 +1,6 @@
 //! Allocations per message, once every buffer has grown to its size. For a message that is sent the worker allocates
-//! nothing. For a message that is received it allocates the packet and the message, because sctp-proto takes and returns
-//! owned bytes.
+//! nothing. For a message that is received it allocates the packet and the message, because sctp-proto takes and
+//! returns owned bytes.
 
 use datasoup::sfu::id::DataProducerKey;
 

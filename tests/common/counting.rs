@@ -1,6 +1,6 @@
-//! An allocator that attributes blocks to the worker: those allocated within [`ours`], wherever they are freed. A header
-//! in front of each block holds its owner. Counts are per thread: every test has a thread of its own, and the code under
-//! test starts no other threads.
+//! An allocator that attributes blocks to the worker: those allocated within [`ours`], wherever they are freed. A
+//! header in front of each block holds its owner. Counts are per thread: every test has a thread of its own, and the
+//! code under test starts no other threads.
 
 #![allow(unsafe_code, reason = "a global allocator")]
 
@@ -163,8 +163,8 @@ fn marked(mark: u8) -> Option<Owner> {
     OWNERS.get(usize::from(mark).checked_sub(1)?).copied()
 }
 
-// SAFETY: every block is one of `System` that begins with a header. The header's size is a multiple of the alignment, so
-// the block after the header is aligned, too. All calls compute their layouts in the same way.
+// SAFETY: every block is one of `System` that begins with a header. The header's size is a multiple of the alignment,
+// so the block after the header is aligned, too. All calls compute their layouts in the same way.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the size is not zero, because it includes the header.

@@ -343,8 +343,8 @@ impl Lab {
         self.clients.len() - 1
     }
 
-    /// A client for the transport of this answer. The client is not in the network yet, and the transport is not connected
-    /// to the client.
+    /// A client for the transport of this answer. The client is not in the network yet, and the transport is not
+    /// connected to the client.
     pub(crate) fn new_client(
         &mut self,
         answer: &WebRtcTransportAnswer,

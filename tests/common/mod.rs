@@ -13,8 +13,8 @@
 //!
 //! `options` has the options of a minimal call for every entity.
 //!
-//! `rig.rs` (a worker and clients without a network) and the allocators, `heap.rs` and `counting.rs`, are included on their
-//! own.
+//! `rig.rs` (a worker and clients without a network) and the allocators, `heap.rs` and `counting.rs`, are included on
+//! their own.
 
 #![allow(dead_code, unused_imports, reason = "each crate uses a part")]
 

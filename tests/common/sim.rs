@@ -142,7 +142,8 @@ pub(crate) struct InFlight<S, P> {
     pub(crate) conditions: Conditions,
     random: Random,
     packets: BinaryHeap<Reverse<(Instant, u64, P)>>,
-    /// The number of packets sent so far. Packets that arrive at the same moment are delivered in the order of this number.
+    /// The number of packets sent so far. Packets that arrive at the same moment are delivered in the order of this
+    /// number.
     order: u64,
     free_at: HashMap<S, Instant>,
     /// The number of packets that found the queue of their line full.

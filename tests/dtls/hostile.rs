@@ -212,7 +212,8 @@ fn again(pair: &Pair) -> Pair {
 }
 
 /// The outcome of a handshake, once its timeout has passed: both ends are connected, only the server is (its last
-/// flight was lost), or neither is. A client that is connected has the server's Finished, so its server is connected, too.
+/// flight was lost), or neither is. A client that is connected has the server's Finished, so its server is connected,
+/// too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Connected,

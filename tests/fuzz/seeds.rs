@@ -76,8 +76,8 @@ fn read(folder: &PathBuf) -> BTreeMap<String, Vec<u8>> {
 fn stun_seeds() -> Seeds {
     let unknown = b"\x00\x01\x00\x18\x21\x12\xa4\x42unknown-attr\x00\x06\x00\x0clocal:remote\
         \x77\x77\x00\x03abc\x00";
-    // The attributes are PRIORITY, ICE-CONTROLLING and USE-CANDIDATE; then NOMINATION; then two unknown attributes; then
-    // ICE-CONTROLLED.
+    // The attributes are PRIORITY, ICE-CONTROLLING and USE-CANDIDATE; then NOMINATION; then two unknown attributes;
+    // then ICE-CONTROLLED.
     let browser = [
         &[2, 0, 0x24, 4, 0x6e, 0, 1, 0xff, 0x80, 0x2a, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0x25, 0][..],
         &[0xc0, 1, 4, 0, 0, 0, 1],

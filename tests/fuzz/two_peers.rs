@@ -46,8 +46,8 @@ pub(crate) struct Model {
     data_channels: bool,
 }
 
-/// `data` begins with one byte of flags, from the lowest bit: both associations send an INIT; the network is
-/// bad from the start; no data channels; small windows; then two bits for the congestion control of each side. Then it has one
+/// `data` begins with one byte of flags, from the lowest bit: both associations send an INIT; the network is bad from
+/// the start; no data channels; small windows; then two bits for the congestion control of each side. Then it has one
 /// byte that seeds the network, the network's conditions (see [`conditions`]), and actions (see `Model::act`).
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);

@@ -1,4 +1,5 @@
-//! How much memory a peer can make an association hold, and for how long; and what queues hold against what they charge.
+//! How much memory a peer can make an association hold, and for how long; and what queues hold against what they
+//! charge.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -49,7 +49,7 @@ fn assert_soon(began: Instant) {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+#[allow(clippy::disallowed_methods, reason = "it measures costs")]
 fn one_message_at_a_time_costs_no_more_the_more_of_them_wait() {
     let mut net = waiting(MANY, |_| 1);
     let sctp = &mut net.b.sctp;
@@ -66,7 +66,7 @@ fn one_message_at_a_time_costs_no_more_the_more_of_them_wait() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+#[allow(clippy::disallowed_methods, reason = "it measures costs")]
 fn a_stop_costs_no_more_the_more_of_other_streams_waits() {
     const STREAMS: StreamId = 5000;
     let stream = |n: u32| n as StreamId % STREAMS;
@@ -248,7 +248,7 @@ fn stopped_streams_keep_no_more_than_a_bound_beside_the_window() {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+#[allow(clippy::disallowed_methods, reason = "it measures costs")]
 fn fences_cost_no_more_the_more_of_them_and_of_messages_there_are() {
     const STREAMS: StreamId = 5000;
     let stream = |n: u32| n as StreamId % STREAMS;

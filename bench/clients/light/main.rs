@@ -1,6 +1,6 @@
-//! WebRTC clients for `npm run bench`, many to a process: full ICE agents with one address, over the DTLS and SCTP of this
-//! crate. A client of libdatachannel takes megabytes and threads; one of these takes a socket and some kilobytes, so that
-//! 10,000 fit.
+//! WebRTC clients for `npm run bench`, many to a process: full ICE agents with one address, over the DTLS and SCTP of
+//! this crate. A client of libdatachannel takes megabytes and threads; one of these takes a socket and some kilobytes,
+//! so that 10,000 fit.
 //!
 //! Each line on stdin is a call in JSON, `{ "id", "method", "args" }`; each line on stdout is its answer,
 //! `{ "id", "result" | "error" }`. One call at a time. The process ends with stdin.

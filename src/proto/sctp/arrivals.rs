@@ -61,7 +61,7 @@ struct StoppedStream {
     messages: VecDeque<Message>,
     /// The charge of these messages.
     charge: usize,
-    /// All its messages among the events have numbers below this.
+    /// Above the numbers of all events that are messages of this stream.
     until: u64,
     /// The charge of what has been taken since it was first stopped.
     taken: u64,
@@ -74,7 +74,7 @@ struct StoppedStream {
 struct Fence {
     stream: StreamId,
     fence: u32,
-    /// It waits for the events with lower numbers.
+    /// It waits until the events with lower numbers are taken.
     until: u64,
     /// The most that sctp-proto may have held of the stream, in charged bytes.
     held: usize,

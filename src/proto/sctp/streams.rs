@@ -24,7 +24,7 @@ use crate::proto::message::{Reliability, StreamId};
 /// lost RE-CONFIG is repeated after an RTO of 1 s, and after 2 s more if it is lost twice.
 const QUARANTINE: Duration = Duration::from_secs(3);
 
-/// How many streams that end before the association is established stay closed for the peer to learn of it.
+/// How many streams that end before the association is established are kept, so that the peer learns of it.
 const MAX_EARLY_ENDS: usize = 1024;
 
 #[derive(Debug, Clone, Copy)]

@@ -41,7 +41,7 @@ pub struct SocketCounters {
     pub datagrams_unsent: u64,
     /// Datagrams that the kernel dropped because a socket's receive buffer was full.
     pub datagrams_overflowed: u64,
-    /// Datagrams from an address to which no answer can be sent: port 0, or no address of one host.
+    /// Datagrams from an address to which no answer can be sent: port 0, or not the address of a single host.
     pub datagrams_unanswerable: u64,
     /// TCP connections without a valid STUN request in time, evicted before one came, or with a frame of an
     /// impossible length.

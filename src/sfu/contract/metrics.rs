@@ -151,9 +151,9 @@ pub struct MessagesDropped {
 /// Datagrams that were for no transport, or not from its peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct DatagramsRejected {
-    /// They came to a transport, but not from its peer, or too fast.
+    /// To a transport, but not from its peer, or too fast.
     pub transport: u64,
-    /// They came to a WebRtcServer, and were for none of its transports.
+    /// To a WebRtcServer, but for none of its transports.
     pub server: u64,
 }
 

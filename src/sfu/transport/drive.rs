@@ -183,14 +183,14 @@ impl Sfu {
     /// Takes all outputs of a transport and handles each. Messages that exceed the share of this turn wait for
     /// their turn, and so does what comes after them.
     pub(in crate::sfu) fn pump(&mut self, key: TransportKey) {
-        // Those that wait already come first.
+        // Messages that wait already come first.
         let limit = if self.postponed.is_empty() { work::SHARE } else { 0 };
         self.pump_within(key, limit);
     }
 
     /// Continues with the messages that wait, in turns.
     pub(in crate::sfu) fn route_postponed(&mut self) {
-        // Of the share, what came in this turn may have taken all.
+        // A share of its own, as what came in this turn may have used up the first one.
         let end = self.routed + work::SHARE;
         while self.routed < end
             && let Some(key) = self.postponed.pop_front()

@@ -26,7 +26,7 @@ struct Hole {
     from: u32,
     to: u32,
     since: Instant,
-    /// Whether it is no longer young.
+    /// Whether it may be reported.
     is_old: bool,
     /// Whether a part of it is still missing.
     is_open: bool,

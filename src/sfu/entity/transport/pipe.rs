@@ -33,7 +33,7 @@ const REMEMBERED: Duration = Duration::from_millis(2500);
 /// How many such streams are remembered.
 const MAX_REMEMBERED: usize = 1024;
 
-/// How long after one look at all of them the next one may come.
+/// The shortest time between two looks at all of them.
 const SWEEPS: Duration = Duration::from_millis(100);
 
 /// Streams that the far end has closed before there was a DataProducer, and when.
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "it is about what it costs")]
+    #[allow(clippy::disallowed_methods, reason = "it measures costs")]
     fn closes_beyond_those_that_are_remembered_cost_no_more_than_others() {
         let began = Instant::now();
         let mut closed = ClosedEarly::default();
