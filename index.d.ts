@@ -1870,9 +1870,10 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
    * Messages that were dropped because the DataProducer was paused are not retained. The DataProducer that
    * `pipeToRouter()` makes retains too, and a pipe carries all messages of a DataProducer that retains, whatever the
    * DataConsumer on the pipe is subscribed to. What the queue of the DataConsumer has no room for is dropped as
-   * `overflow` says; with 'block' nothing is: unless it is paused, the DataProducer waits until it has got all. If there
-   * are many, it gets them over some milliseconds, and messages that go meanwhile are kept for it, up to twice these
-   * bounds in all; beyond that the oldest may be dropped, counted as `messagesDroppedFull`. Default: none are kept.
+   * `overflow` says; with 'block' nothing is dropped: the DataProducer waits until the DataConsumer has got all, unless
+   * that is paused. If there are many, it gets them over some milliseconds, and messages that go meanwhile are kept for
+   * it, up to twice these bounds in all; beyond that the oldest may be dropped, counted as `messagesDroppedFull`.
+   * Default: none are kept.
    */
   retain?: DataProducerRetain;
   appData?: DataProducerAppData;

@@ -61,10 +61,27 @@ async function start(
   return cluster;
 }
 
-async function join(cluster: Cluster): Promise<{ room: Room; transport: types.DirectTransport }> {
+interface Joined {
+  room: Room;
+  transport: types.DirectTransport;
+}
+
+async function join(cluster: Cluster): Promise<Joined> {
   const router = await (await datasoup.createWorker()).createRouter();
   const transport = await router.createDirectTransport();
   return { room: await cluster.join('r', { router }), transport };
+}
+
+/** Announces a DataProducer, consumes it on the other host, and resolves once a message has crossed. */
+async function sendAcross(one: Joined, other: Joined, message: string | Buffer): Promise<void> {
+  const dataProducer = await one.transport.produceData();
+  const seen = nextEvent(other.room, 'dataproducer');
+  one.room.announce(dataProducer);
+  await seen;
+  const { id: dataProducerId } = dataProducer;
+  const inbox = new Inbox(await other.room.consumeData(other.transport, { dataProducerId }));
+  dataProducer.send(message);
+  await inbox.count(1);
 }
 
 /** The sums of the values of a scrape, by the name of the metric and the value of its label, if it has one. */
@@ -91,14 +108,7 @@ test('gauges show the hosts, rooms, lists, paths and pipes of open Clusters, and
   const before = await scrape();
   expect(before('clusters')).toBe(2);
   const [one, other] = [await join(a), await join(b)];
-  const dataProducer = await one.transport.produceData();
-  const seen = nextEvent(other.room, 'dataproducer');
-  one.room.announce(dataProducer);
-  await seen;
-  const { id: dataProducerId } = dataProducer;
-  const inbox = new Inbox(await other.room.consumeData(other.transport, { dataProducerId }));
-  dataProducer.send('x');
-  await inbox.count(1);
+  await sendAcross(one, other, 'x');
   // All of that may take less than a beat.
   const beats = 'cluster_control_messages_received_total beat';
   await until(async () => (await scrape())(beats) > before(beats));
@@ -200,14 +210,7 @@ test('pipes over the bus are counted apart, with their bytes', async () => {
   const before = await scrape();
   const [a, b] = [await start('a'), await start('b', undefined, 'bus')];
   const [one, other] = [await join(a), await join(b)];
-  const dataProducer = await one.transport.produceData();
-  const seen = nextEvent(other.room, 'dataproducer');
-  one.room.announce(dataProducer);
-  await seen;
-  const { id: dataProducerId } = dataProducer;
-  const inbox = new Inbox(await other.room.consumeData(other.transport, { dataProducerId }));
-  dataProducer.send(Buffer.alloc(10_000));
-  await inbox.count(1);
+  await sendAcross(one, other, Buffer.alloc(10_000));
   const during = await scrape();
   for (const key of ['pipes in', 'pipes out', 'pipes_over_bus in', 'pipes_over_bus out']) {
     expect([key, during(`cluster_${key}`)]).toEqual([key, 1]);
