@@ -7,6 +7,6 @@ use super::id::DataConsumerKey;
 pub(super) enum Aftermath {
     /// This DataConsumer closes, as its queue is full.
     Close(DataConsumerKey),
-    /// This one has got all that is retained.
+    /// This DataConsumer has caught up with what is retained.
     EndReplay(DataConsumerKey),
 }

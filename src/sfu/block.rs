@@ -38,7 +38,7 @@ impl DataConsumer {
     }
 
     /// Whether its DataProducer has to wait for it: its queue is full, or was full and is not half empty yet, or it has
-    /// not got all that is retained.
+    /// not caught up with what is retained.
     fn is_shut(&self, transport: &Transport) -> bool {
         let Some(block) = self.block.as_ref().filter(|it| !it.stalled && !self.pauses) else {
             return false;
@@ -115,7 +115,7 @@ impl Sfu {
         let waits = (producer.blockers > 0 && producer.is_releasing())
             || self.awaits_room(key)
             || self.awaits_tokens(key);
-        // The caller has the message, and keeps it.
+        // The message stays with the caller.
         if waits && let Some(producer) = self.data_producers.get_mut(&key) {
             producer.blocked = true;
         }
@@ -149,7 +149,7 @@ impl Sfu {
                 continue;
             }
             if consumer.replays {
-                // It goes on by itself.
+                // Its replay needs no notice: it goes on when its turn comes.
             } else if let Some(backlog) = consumer.direct_backlog() {
                 backlog.overflow();
                 // JavaScript may have made room before it could see that this side waits.
@@ -239,7 +239,8 @@ impl Sfu {
         }
     }
 
-    /// The replay of this DataConsumer waits for room. If it holds up its DataProducer, it stands still from now on.
+    /// The replay of this DataConsumer waits for room. If it holds up its DataProducer, `overflowTimeout` counts from
+    /// now on.
     pub(super) fn replay_waits(&mut self, key: DataConsumerKey) {
         let Self { now, data_consumers, transports, blocks, .. } = self;
         let Some(consumer) = data_consumers.get_mut(&key) else { return };

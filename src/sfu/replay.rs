@@ -30,7 +30,7 @@ use crate::proto::message::Message;
 enum Until {
     /// To the message with this number, whether there is room in its queue or not.
     Number(u64),
-    /// Until the work exceeds this. One that may hold up its DataProducer waits for room.
+    /// Until the work exceeds this. A DataConsumer that may hold up its DataProducer waits for room.
     Work(u64),
 }
 

@@ -3,9 +3,9 @@
 //! What is retained is always a suffix of what the DataProducer has routed: no message between two retained ones is
 //! missing. So a message that cannot be retained leaves nothing retained.
 //!
-//! A DataConsumer that is new gets them over several turns if there are many (a replay). Until it has them all, it gets
-//! those that are routed meanwhile from here as well, in their order. So while there are replays what is forgotten stays
-//! here, up to twice the bounds:
+//! A new DataConsumer gets them over several turns if there are many: a replay. Until it has caught up, it gets live
+//! messages from here as well, so that all come in order. While there are replays, messages that are no longer retained
+//! are kept for them, up to twice the bounds:
 //!
 //! ```text
 //! first                start              end
@@ -33,23 +33,23 @@ pub(in crate::sfu) struct Retained {
     messages: Messages,
     /// The number of the first message that is retained.
     start: u64,
-    /// Of what is retained.
+    /// That of the retained messages.
     amount: Amount,
     memory: Option<Arc<Memory>>,
     replays: FxHashMap<DataConsumerKey, Replay>,
 }
 
-/// The DataConsumers that have not got all yet.
+/// The DataConsumers that have not caught up.
 pub(in crate::sfu) type Replays = FxHashMap<DataConsumerKey, Replay>;
 
-/// The messages that are here. All that ever were are numbered.
+/// The messages that are kept, retained or for replays alone. They are numbered as they come.
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct Messages {
     queue: VecDeque<RetainedMessage>,
-    /// The number of the first one.
+    /// The number of the first message in `queue`.
     first: u64,
     charge: usize,
-    /// The payload of all that ever were here.
+    /// The payload of all messages so far, kept or not.
     payload: u64,
 }
 
@@ -172,13 +172,13 @@ impl Retained {
         true
     }
 
-    /// Whether one more than so many messages, or so many charged bytes, exceed this many times the bounds.
+    /// Whether one message more, or this charge, exceeds this many times the bounds.
     fn exceeds(&self, times: usize, messages: usize, charge: usize) -> bool {
         messages >= times * self.bounds.messages as usize
             || charge > times * self.bounds.bytes as usize
     }
 
-    /// Notes that the latest message is as old as where it has come from.
+    /// Notes that the latest message was routed at `since` by the DataProducer that it comes from.
     pub(in crate::sfu) fn backdate(&mut self, since: Instant) {
         if let Some(latest) = self.messages.queue.back_mut() {
             latest.since = latest.since.min(since);
@@ -218,7 +218,7 @@ impl Retained {
         self.pop_before(number);
     }
 
-    /// Drops what was here for replays alone, if there is none.
+    /// Drops what was kept for replays alone, if there are none.
     fn trim(&mut self) {
         if self.replays.is_empty() {
             self.pop_before(self.start);
@@ -240,12 +240,12 @@ impl Retained {
         (self.messages.end() - self.start) as usize
     }
 
-    /// The payload of what is retained.
+    /// The payload of the retained messages.
     pub(in crate::sfu) fn payload(&self) -> usize {
         self.amount.payload
     }
 
-    /// The charge of what is here.
+    /// The charge of all messages that are kept.
     pub(in crate::sfu) fn charge(&self) -> usize {
         self.messages.charge
     }
@@ -263,12 +263,12 @@ impl Retained {
         &self.replays
     }
 
-    /// What is here, and the DataConsumers that have not got all of it.
+    /// The messages, and the DataConsumers that have not caught up.
     pub(in crate::sfu) fn parts(&mut self) -> (&Messages, &mut Replays) {
         (&self.messages, &mut self.replays)
     }
 
-    /// This DataConsumer is to get all. Returns false if there is nothing.
+    /// Begins the replay of a DataConsumer. Returns false if nothing is retained.
     pub(in crate::sfu) fn begin_replay(&mut self, now: Instant, consumer: DataConsumerKey) -> bool {
         self.expire(now);
         if self.len() > 0 {
@@ -277,14 +277,14 @@ impl Retained {
         self.len() > 0
     }
 
-    /// This DataConsumer has got all, or has closed. Returns how many messages it was yet to get.
+    /// Ends the replay of a DataConsumer that has caught up or closed. Returns how many messages it has not got.
     pub(in crate::sfu) fn end_replay(&mut self, consumer: DataConsumerKey) -> u64 {
         let ended = self.replays.remove(&consumer);
         self.drop_unneeded();
         ended.map_or(0, |it| it.left(self.messages.end()))
     }
 
-    /// Call this when replays have been removed.
+    /// Drops what replays that have been removed have needed.
     pub(in crate::sfu) fn drop_unneeded(&mut self) {
         if self.replays.is_empty() {
             self.replays = FxHashMap::default();
@@ -299,7 +299,7 @@ impl Retained {
         }
     }
 
-    /// The far end of the pipe that this DataConsumer is on is to forget what it will have got of what is here now.
+    /// This DataConsumer is on a pipe, whose far end has to clear what it retains once it has got all that is kept now.
     /// Returns false if it has got that already.
     pub(in crate::sfu) fn clear_behind(&mut self, consumer: DataConsumerKey) -> bool {
         let replay = self.replays.get_mut(&consumer);
@@ -323,7 +323,7 @@ impl Drop for Retained {
     }
 }
 
-/// A DataConsumer that has not got all yet.
+/// What a DataConsumer is yet to get.
 #[derive(Debug)]
 pub(in crate::sfu) struct Replay {
     /// The numbers that it is to get, in order. The last range is open, unless the DataConsumer is paused.
