@@ -353,8 +353,8 @@ export type WorkerDump = {
   /**
    * Messages that were sent or had arrived before their DataProducer, transport or Router was closed, and were not
    * routed: waiting messages are routed for about half a millisecond at the close, and the rest is dropped. Also
-   * messages that a DataConsumer of type 'direct' held when it was closed, and what a new DataConsumer had yet to get of
-   * the messages that its DataProducer retains.
+   * messages that a DataConsumer of type 'direct' held when it was closed, and what a new DataConsumer had yet to get
+   * of the messages that its DataProducer retains.
    */
   messagesDroppedAtClose: number;
   /**
@@ -819,7 +819,9 @@ export type TransportDiagnosis = {
     stun?: {
       received: number;
       valid: number;
-      /** With another username fragment. Not counted with a WebRtcServer, which finds its transports by the fragment. */
+      /**
+       * With another username fragment. Not counted with a WebRtcServer, which finds its transports by the fragment.
+       */
       wrongUsername: number;
       /** With the username fragment of this transport, but signed with another password. */
       wrongIntegrity: number;
@@ -1581,7 +1583,9 @@ export type PlainTransportOptions<PlainTransportAppData extends AppData = AppDat
   rtcpMux?: boolean;
   /** Ignored: RTCP is about media. */
   rtcpListenInfo?: TransportListenInfo;
-  /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
+  /**
+   * Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError.
+   */
   enableSrtp?: boolean;
   /** How much all its DataProducers may receive together; `null` or not given: no limit. */
   limit?: LimitOptions | null;
@@ -1695,7 +1699,9 @@ export type PipeTransportOptions<PipeTransportAppData extends AppData = AppData>
   enableDtls?: boolean;
   /** Ignored: RTX is about media. */
   enableRtx?: boolean;
-  /** Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError. */
+  /**
+   * Ignored with a warning in the log: SRTP is for media. Without `enableSctp`, true is rejected with UnsupportedError.
+   */
   enableSrtp?: boolean;
   appData?: PipeTransportAppData;
 } & SctpOverUdpOptions &

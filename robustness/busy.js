@@ -22,7 +22,9 @@ const MAX_PORT_MS = 50;
 const MAX_CLOSE_MS = 500;
 
 const LISTEN_INFO = { protocol: 'udp', ip: '127.0.0.1' };
-/** What waits for JavaScript is bounded to this for each DataConsumer, so that a thousand of them take little memory. */
+/**
+ * What waits for JavaScript is bounded to this for each DataConsumer, so that a thousand of them take little memory.
+ */
 const MAX_BUFFERED_AMOUNT = 16 * 1024;
 
 /**

@@ -23,7 +23,9 @@ export type ClusterOptions = {
    * change it, give all hosts `[old, new]`, then `[new, old]`, then the new one.
    */
   secret: Secret | [current: Secret, previous: Secret];
-  /** Where pipes to other hosts listen, for UDP. Other hosts connect to `announcedAddress` (an IP address), or to `ip`. */
+  /**
+   * Where pipes to other hosts listen, for UDP. Other hosts connect to `announcedAddress` (an IP address), or to `ip`.
+   */
   listenInfo: types.TransportListenInfo;
   /**
    * The name of this host: 1-64 letters, digits, '-' and '_'. If two processes have the same name, the elder one is
@@ -67,7 +69,10 @@ export type ClusterStats = {
    * 'unasked' (an answer without a question, or too late), 'toomany' (more than 10,000 hosts).
    */
   refused: Record<string, number>;
-  /** Control messages by type ('beat', 'list' …) that were published, and that were accepted, with their bytes as sealed. */
+  /**
+   * Control messages by type ('beat', 'list' …) that were published, and that were accepted, with their bytes as
+   * sealed.
+   */
   control: {
     sent: Record<string, number>;
     received: Record<string, number>;
@@ -108,7 +113,9 @@ export type ClusterStats = {
 export type ClusterEvents = {
   /** A host that shares a room with this one. */
   hostup: [host: string];
-  /** 'left': it said so, or shares no room any more. 'lease': it was silent. 'restarted': another process has its name. */
+  /**
+   * 'left': it said so, or shares no room any more. 'lease': it was silent. 'restarted': another process has its name.
+   */
   hostdown: [host: string, reason: 'left' | 'lease' | 'restarted'];
   /** This host has not heard itself over the bus for a lease. Messages of DataProducers go on. */
   busdown: [];

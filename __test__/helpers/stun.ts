@@ -26,7 +26,7 @@ export function stun(type: number, attributes: Buffer[], length?: number): Buffe
   return Buffer.concat([header, body]);
 }
 
-/** A Binding request with a MESSAGE-INTEGRITY made with `password`. `role`: ICE-CONTROLLING or ICE-CONTROLLED (0x8029). */
+/** A Binding request with a MESSAGE-INTEGRITY made with `password`. `role`: ICE-CONTROLLING or -CONTROLLED (0x8029). */
 export function bindingRequest(username: string, password: string, role = 0x802a): Buffer {
   const attributes = [
     attribute(0x0006, Buffer.from(username)),

@@ -2,7 +2,9 @@
 
 // mediasoup, or the stub if mediasoup is not installed. Your application needs only `require('mediasoup')`.
 
-/** A variable, so that nothing looks for mediasoup before the example runs: it is not a dependency of this repository. */
+/**
+ * A variable, so that nothing looks for mediasoup before the example runs: it is not a dependency of this repository.
+ */
 const NAME = 'mediasoup';
 
 function load() {

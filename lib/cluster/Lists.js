@@ -67,13 +67,13 @@ class View {
   /** Changes after those that are missing, by the number that they follow. @type {Map<number, Diff>} */
   early = new Map();
   earlyBytes = 0;
-  /** The highest number that the host has spoken of. */
+  /** The highest number of the host's list that has come in a message. */
   heard = -1;
   /** Ends the question that waits for an answer, or for its turn. @type {(() => void) | undefined} */
   asking;
   /** How often it is still to be asked. */
   tries = TRIES;
-  /** The last question of the host, which has not been answered, and the number that it has. @type {{ id: string, have?: number, heard?: boolean } | undefined} */
+  /** The last question of the host that is not answered, and the number of the list that it has. @type {{ id: string, have?: number, heard?: boolean } | undefined} */
   owed;
   /** Parts of an answer that has not come whole. @type {Parts | undefined} */
   parts;
@@ -129,7 +129,9 @@ class Lists {
   #rooms = new Map();
   /** In how many rooms each DataProducer of this host is. @type {Map<string, number>} */
   #own = new Map();
-  /** Counts the changes of all rooms, so that the number of a room also grows when the room is left and joined again. */
+  /**
+   * Counts the changes of all rooms, so that the number of a room also grows when the room is left and joined again.
+   */
   #changes = 0;
 
   /**

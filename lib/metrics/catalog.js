@@ -11,8 +11,8 @@
 /** @typedef {number | Histogram} Value */
 
 /**
- * What a value is of: all Workers together, closed ones included; one open Worker, with the label `worker`; all Clusters
- * together; or one open Cluster, with its gateway's label `worker`.
+ * What a value is of: all Workers together, closed ones included; one open Worker, with the label `worker`; all
+ * Clusters together; or one open Cluster, with its gateway's label `worker`.
  *
  * @typedef {'workers' | 'worker' | 'clusters' | 'cluster'} Scope
  */

@@ -260,8 +260,8 @@ class Scene {
   }
 
   /**
-   * Resolves once every host that is alive sees exactly the DataProducers of the others, and has got a message of each that
-   * was sent after this call.
+   * Resolves once every host that is alive sees exactly the DataProducers of the others, and has got a message of each
+   * that was sent after this call.
    *
    * @param {number} within - in milliseconds.
    * @returns {Promise<number>} the milliseconds until the last of them.

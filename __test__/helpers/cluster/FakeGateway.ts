@@ -5,8 +5,8 @@ import type { Clock, Subchannels } from '../../../lib/cluster/types';
 import type { Process, World } from './World';
 
 /**
- * What is below the DataPlane, in virtual time: the gateway's Worker, which answers late and in order, the tunnels to it,
- * and the network between gateways. It keeps the promises of index.d.ts that the DataPlane builds on.
+ * What is below the DataPlane, in virtual time: the gateway's Worker, which answers late and in order, the tunnels to
+ * it, and the network between gateways. It keeps the promises of index.d.ts that the DataPlane builds on.
  */
 export class FakeGateway {
   readonly transports = new Set<FakeTransport>();
