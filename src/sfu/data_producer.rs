@@ -200,7 +200,8 @@ impl DataProducerMut<'_> {
         let is_open = target.receive_stream(*now, id, key);
         let paused = target.origins_paused.remove(&id).unwrap_or(false);
         let producer = self.get();
-        // What may wait is on no such pipe, so there is no stream to release, and no limit of a transport that has its key.
+        // What may wait is on no such pipe, so there is no stream to release, and no limit of a transport that has its
+        // key.
         debug_assert!(!producer.blocked && !producer.awaits_tokens, "blocked over a pipe");
         producer.transport = to;
         producer.stream = Some(stream);

@@ -6,7 +6,8 @@
 //! no room to keep what it needs ─► make_way ──────────┘ at once, and what exceeds a share is dropped
 //! ```
 //!
-//! A DataConsumer with `overflow: 'block'` holds up its DataProducer until it has caught up, and waits for room in its queue.
+//! A DataConsumer with `overflow: 'block'` holds up its DataProducer until it has caught up, and waits for room in its
+//! queue.
 
 use std::sync::Arc;
 
@@ -112,8 +113,8 @@ impl Sfu {
         self.end_replay_drains(key);
     }
 
-    /// A DataProducer is about to close: JavaScript gets as much of what is retained as one share allows. (What waits for
-    /// a peer would be discarded.)
+    /// A DataProducer is about to close: JavaScript gets as much of what is retained as one share allows. (What waits
+    /// for a peer would be discarded.)
     pub(super) fn replay_before_close(&mut self, key: DataProducerKey) {
         let end = self.work + work::SHARE;
         let Some(producer) = self.data_producers.get(&key) else { return };
@@ -134,8 +135,8 @@ impl Sfu {
 }
 
 impl Outputs<'_> {
-    /// Makes room for a message that [`Retained::push`] has not taken, and retains it: what has to go is delivered to the
-    /// DataConsumers that have yet to get it, and dropped for them if that exceeds a share.
+    /// Makes room for a message that [`Retained::push`] has not taken, and retains it: what has to go is delivered to
+    /// the DataConsumers that have yet to get it, and dropped for them if that exceeds a share.
     #[cold]
     pub(super) fn make_way(
         &mut self,

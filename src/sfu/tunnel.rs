@@ -490,7 +490,8 @@ impl Tunnel {
         }
     }
 
-    /// Queues a control message behind the messages of its stream, in place of one of its kind that no message has followed.
+    /// Queues a control message behind the messages of its stream, in place of one of its kind that no message has
+    /// followed.
     pub(in crate::sfu) fn send_control(&mut self, id: StreamId, payload: Bytes) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let mut last = stream.waiting.iter_mut().rev().map_while(|it| match it {

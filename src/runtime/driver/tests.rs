@@ -512,7 +512,8 @@ fn the_time_to_close_data_producers_that_wait_for_tokens_grows_with_their_number
     assert_linear("that wait for tokens", time_to_close_waiting);
 }
 
-/// How long it takes to close DataConsumers that have not got all that is retained, one by one, while `drained()` waits.
+/// How long it takes to close DataConsumers that have not got all that is retained, one by one, while `drained()`
+/// waits.
 fn time_to_close_replaying(consumers: usize) -> Duration {
     let mut scene = Scene::new([1]);
     let sfu = &mut scene.driver.world.sfu;
