@@ -5,6 +5,7 @@
 mod common;
 use common::{dcsctp, peers, puppet, rows, sim};
 
+mod acknowledging;
 mod channels;
 mod dcsctp_peer;
 mod delivery;

@@ -84,6 +84,23 @@ impl Egress<'_> {
         Ok(())
     }
 
+    /// Sends a withheld SACK: its holes are old enough to be reported. If the first one has closed by now, all have:
+    /// sctp-proto reports those that remain at once, and that replaces the withheld SACK. Then nothing is sent, as the
+    /// next SACK will acknowledge what has arrived. The ledger knows this SACK already, and more than it says.
+    pub(super) fn emit_withheld(&mut self, packet: &Bytes, mut send: impl FnMut(&[u8])) {
+        let Some((header, chunks)) = Header::parse(packet) else { return };
+        let Some(chunk) = chunks.flatten().find(|chunk| chunk.kind == kind::SACK) else { return };
+        let (Some(sack), Some(peer)) = (Sack::parse(chunk.value), &self.ledger.peer) else {
+            return;
+        };
+        if sack.cumulative != peer.received.cumulative() {
+            return self.control.close_holes();
+        }
+        let mut writer = Writer::new(header, self.max);
+        self.write_sack(&mut writer, packet, &chunk, &sack);
+        send(&writer.finish());
+    }
+
     /// Records an outgoing chunk in the ledger.
     fn record(&mut self, chunk: &Chunk<'_>) -> Fate {
         match chunk.kind {
@@ -104,6 +121,7 @@ impl Egress<'_> {
         self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
         if let Some(peer) = &mut self.ledger.peer {
             peer.received.correct(sack.cumulative);
+            peer.acknowledged = Some(sack.cumulative);
             if let Some(tsn) = peer.skipped.take() {
                 self.control.on_forward(tsn);
             }

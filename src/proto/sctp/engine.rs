@@ -247,11 +247,12 @@ impl Engine {
     }
 
     /// A SACK that announces the present window, for a peer that has seen it shut. `None` if chunks are missing: SACKs
-    /// follow anyway, and this one would not report what has arrived beyond.
+    /// follow anyway, and this one would not report what has arrived beyond. It acknowledges no more than the last SACK:
+    /// sctp-proto drops what arrives while the window is shut.
     pub(super) fn window_update(&self) -> Option<Bytes> {
         let header = self.header()?;
-        let received = &self.ledger.peer.as_ref()?.received;
-        let cumulative = (received.beyond_gap() == 0).then(|| received.cumulative())?;
+        let peer = self.ledger.peer.as_ref()?;
+        let cumulative = peer.acknowledged.filter(|_| peer.received.beyond_gap() == 0)?;
         let window = self.window.saturating_sub(self.ledger.held.bytes() as u32);
         let mut writer = Writer::new(header, 0);
         let (tsn, window) = (cumulative.to_be_bytes(), window.to_be_bytes());
@@ -363,7 +364,7 @@ impl Engine {
         if self.control.holes_due(now)
             && let Some(sack) = self.ledger.withheld_sack.take()
         {
-            self.egress(now).emit(sack, &mut send)?;
+            self.egress(now).emit_withheld(&sack, &mut send);
         }
         if let Some(reset) = self.ledger.early_reset.take() {
             self.egress(now).emit(reset, &mut send)?;

@@ -44,6 +44,8 @@ pub(super) struct PeerSide {
     /// Whether the peer supports FORWARD TSN (RFC 3758 §3.1).
     pub(super) forward_tsn: bool,
     pub(super) received: ReceivedTsns,
+    /// The cumulative TSN of our last SACK.
+    pub(super) acknowledged: Option<u32>,
     /// The TSN up to which it has asked us to skip missing chunks since our last SACK.
     pub(super) skipped: Option<u32>,
     /// The sequence number of its next RE-CONFIG request (RFC 6525 §4.1).
@@ -117,6 +119,7 @@ impl Ledger {
                 announced: peer.init.into(),
                 forward_tsn: peer.forward_tsn,
                 received: ReceivedTsns::new(peer.init.tsn),
+                acknowledged: None,
                 skipped: None,
                 next_reset: peer.init.tsn,
             }),

@@ -62,6 +62,11 @@ impl Holes {
         }
     }
 
+    /// Nothing is missing any more, and the next SACK will show it.
+    pub(super) fn close(&mut self) {
+        self.due = None;
+    }
+
     /// How many of the gap blocks of a SACK are reported.
     pub(super) fn reported(&mut self, now: Instant, rtt: &Rtt, sack: &Sack<'_>) -> usize {
         self.due = None;

@@ -220,7 +220,7 @@ impl Control {
         self.messages.restart(stream);
     }
 
-    /// How many messages have been written.
+    /// How many messages `write()` has taken so far.
     pub(super) fn written(&self) -> u64 {
         self.messages.written
     }
@@ -285,6 +285,11 @@ impl Control {
     /// How many gap blocks of our SACK are to be reported now. The others are due at the time of [`Self::holes_due`].
     pub(super) fn report_holes(&mut self, now: Instant, sack: &Sack<'_>) -> usize {
         self.holes.reported(now, &self.rtt, sack)
+    }
+
+    /// All holes have closed, although no SACK has reported that yet.
+    pub(super) fn close_holes(&mut self) {
+        self.holes.close();
     }
 
     /// Whether more gap blocks of the last SACK are to be reported.
