@@ -184,6 +184,8 @@ impl Sfu {
     fn act(&mut self, key: DataProducerKey, action: LimitAction) {
         match action {
             LimitAction::Drop | LimitAction::Block => {}
+            // One that holds its messages meets its limit while it is paused as well.
+            LimitAction::Pause if self.data_producers.get(&key).is_some_and(|it| it.paused) => {}
             LimitAction::Pause => {
                 self.events.push_back(Event::DataProducer(key, DataProducerEvent::LimitPause));
                 if let Ok(mut producer) = self.data_producer(key) {

@@ -386,6 +386,24 @@ fn block_is_not_for_a_pipe_over_the_network() {
 }
 
 #[test]
+fn a_data_producer_that_holds_its_messages_is_paused_once_however_many_exceed_the_limit() {
+    let (mut lab, router) = Lab::with_router();
+    let transport = lab.host().direct(router);
+    let options = DataProducerOptions {
+        limit: Some(limit(Some(10), None, LimitAction::Pause)),
+        while_paused: WhilePaused::Hold,
+        ..options::producer()
+    };
+    let producer = lab.host().produce_with(transport, options);
+    let (consumer, _) = lab.host().consume(transport, producer);
+    assert_eq!(send(&mut lab, (producer, consumer), 1000), 10);
+    let events = lab.host().producer_events(producer);
+    let pauses = events.iter().filter(|it| **it == DataProducerEvent::LimitPause).count();
+    assert_eq!(pauses, 1, "{events:?}");
+    assert_eq!(limited(&mut lab, producer).0, 990);
+}
+
+#[test]
 fn what_is_held_has_passed_the_limit_and_is_released_at_once() {
     for action in [LimitAction::Drop, LimitAction::Block] {
         let (mut lab, router) = Lab::with_router();
