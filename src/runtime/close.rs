@@ -87,6 +87,7 @@ impl World {
                 self.serve(source, end.min(self.sfu.work() + work::QUANTUM));
             }
         }
+        let end = self.sfu.work() + work::SHARE;
         for source in sources.into_iter().filter(closes) {
             let messages = self.lanes.write_off(source);
             if messages > 0 {
@@ -95,7 +96,6 @@ impl World {
                 );
                 self.sfu.count_dropped_at_close(messages);
             }
-            let end = self.sfu.work() + work::SHARE;
             while self.sfu.work() < end
                 && let Some(call) = self.lanes.pop_call(source)
             {

@@ -12,8 +12,8 @@ use crate::sfu::error::Error;
 use super::leases::{self, Lease};
 use super::open::open;
 
-/// How often one call asks the kernel for a port, at 2 to 5 µs each. Beyond that it takes the range for full: other
-/// processes have nearly all of its ports. The next call asks for the ports that this one did not get to.
+/// How often one call asks the kernel for a port, at 2 to 5 µs each. After that it treats the range as full: other
+/// processes have nearly all of its ports. The next call tries the ports that this one has not tried.
 const TRIES: usize = 4096;
 
 /// How many previously refused ports are tried again in one call.

@@ -359,6 +359,31 @@ fn a_close_drops_what_exceeds_one_turn_and_counts_it() {
 }
 
 #[test]
+fn the_calls_of_all_data_producers_that_close_have_one_share() {
+    const PRODUCERS: usize = 50;
+    const CALLS: usize = 10;
+    let mut scene = Scene::new([1]);
+    let done = Arc::new(Mutex::new(0));
+    for _ in 0..PRODUCERS {
+        let (producer, _) = scene.produce(1, 100);
+        scene.send(producer, 0..10_000);
+        for _ in 0..CALLS {
+            let done = Arc::clone(&done);
+            scene.call(Place::DataProducer(producer), move |world| {
+                world.sfu.spend(work::SHARE / 4);
+                *done.lock().unwrap() += 1;
+            });
+        }
+    }
+    scene.call(Place::Any, |world| world.close_router(RouterKey(1)));
+    while !scene.is_idle() || *done.lock().unwrap() == 0 {
+        let (_, cost) = scene.turn();
+        assert!(cost < 6 * work::SHARE, "{cost} ns");
+    }
+    assert_eq!(*done.lock().unwrap(), PRODUCERS * CALLS, "none is lost");
+}
+
+#[test]
 fn a_cascade_is_spread_over_turns_and_holds_back_what_comes_after_it() {
     const CONSUMERS: usize = 20_000;
     let mut scene = Scene::new([1]);
