@@ -531,7 +531,7 @@ describe('bad input', () => {
     [
       'a secret twice',
       (it) => (it.secret = [SECRET, SECRET]),
-      /secret must be two different secrets/,
+      /secret must be one secret, or two different ones/,
     ],
     ['a carrier', (it) => (it.carrier = 'tcp'), /carrier must be 'auto', 'pipe' or 'bus'/],
     ['a short lease', (it) => (it.lease = 499), /lease must be an integer from 500/],

@@ -19,7 +19,7 @@ const GATHER = 50;
 /** How often the origin is asked to send what it could not. */
 const TRIES = 4;
 
-/** How many wants stay without answer before what never was ready fails. */
+/** After how many unanswered `want`s a take that was never ready fails. */
 const UNANSWERED = 12;
 
 /** How many items a want has at most. */

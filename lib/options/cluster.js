@@ -114,7 +114,7 @@ function parseSecrets(secret) {
   });
 
   if (parsed.length === 2 && parsed[0].equals(parsed[1])) {
-    throw new TypeError('secret must be two different secrets, or one');
+    throw new TypeError('secret must be one secret, or two different ones');
   }
   return parsed;
 }

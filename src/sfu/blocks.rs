@@ -126,7 +126,7 @@ pub(super) struct Blocks {
     looks: BinaryHeap<Reverse<(Instant, DataConsumerKey)>>,
     /// How many limits make DataProducers wait for tokens.
     pub(super) limits: usize,
-    /// When there are tokens. Outdated entries stay until their time comes.
+    /// When waiting DataProducers get tokens. Outdated entries stay until their time comes.
     tokens: BinaryHeap<Reverse<(Instant, Limited)>>,
     /// DataProducers of JavaScript or of a tunnel that may go on.
     pub(super) unblocked: VecDeque<DataProducerKey>,

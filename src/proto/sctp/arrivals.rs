@@ -267,7 +267,7 @@ impl Arrivals {
         self.stops.as_ref().is_some_and(|it| !it.streams.is_empty())
     }
 
-    /// Whether a stream is to be read, as nothing else waits to be taken.
+    /// Whether a resumed stream may still have messages in sctp-proto, and no event is ahead of them.
     pub(super) fn lags(&self) -> bool {
         self.stops.as_ref().is_some_and(|it| !it.lagging.is_empty()) && self.events.is_empty()
     }

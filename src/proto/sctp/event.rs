@@ -30,7 +30,7 @@ pub enum EndReason {
     /// [`Association::abort`] was called.
     ///
     /// [`Association::abort`]: super::Association::abort
-    #[error("this side ended it")]
+    #[error("this side aborted the association")]
     ThisSide,
     /// The DTLS session below ended, for this reason.
     #[error("{}", .0.message)]

@@ -292,7 +292,7 @@ impl Handshake {
         self.answer = None;
     }
 
-    /// Begins, or repeats what has no answer.
+    /// Begins the handshake, or repeats the INIT or COOKIE ECHO that has no answer.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), NoAnswer> {
         if self.due.is_none_or(|due| due > now) {
             return Ok(());

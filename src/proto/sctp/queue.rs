@@ -112,7 +112,7 @@ struct StreamQueue {
     /// The value of [`SendQueues::period`] that `deficit` belongs to; an older deficit is cleared.
     period: u32,
     in_ring: bool,
-    /// Whether the messages wait, without a turn, until the stream is started again.
+    /// Whether the scheduler skips this stream until it is started again.
     stopped: bool,
     /// Whether the peer has reset the stream: nothing goes in or out until it is removed.
     dead: bool,

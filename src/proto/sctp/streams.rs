@@ -52,7 +52,7 @@ pub(super) struct Streams {
     ended: FxHashMap<StreamId, Option<Instant>>,
     /// Once there are this many, ids that have rested are removed.
     sweep_at: usize,
-    /// Those that ended before the association was established, the first one first.
+    /// Streams that ended before the association was established, oldest first.
     early_ends: VecDeque<StreamId>,
     /// Streams whose DATA_CHANNEL_OPEN waits for its DATA_CHANNEL_ACK.
     pending_acks: VecDeque<StreamId>,

@@ -54,7 +54,7 @@ pub struct SocketCounters {
 pub struct OutboxCounters {
     /// Events that were merged into later ones of their kind.
     pub events_merged: u64,
-    /// Lines of the log beyond its bounds.
+    /// Log lines dropped at a bound.
     pub log_lines_dropped: u64,
 }
 

@@ -54,7 +54,7 @@ impl TransportMut<'_> {
                     Some(session) => {
                         state.dtls_state = Some(session.dtls().state());
                         state.dtls = Some(DtlsArrived::from(session.dtls()));
-                        look_at_sealed(&it.path, session, &mut findings);
+                        look_at_encrypted_pipe(&it.path, session, &mut findings);
                     }
                 }
             }
@@ -263,8 +263,8 @@ fn look_at_source(
     }
 }
 
-/// A pipe over DTLS.
-fn look_at_sealed(path: &SctpOverUdp, session: &Session, findings: &mut Vec<Finding>) {
+/// Adds the findings about a pipe over DTLS.
+fn look_at_encrypted_pipe(path: &SctpOverUdp, session: &Session, findings: &mut Vec<Finding>) {
     let dtls = session.dtls();
     match (dtls.state(), path.remote()) {
         (DtlsState::New, _) | (_, None) => add(
@@ -283,7 +283,7 @@ fn look_at_sealed(path: &SctpOverUdp, session: &Session, findings: &mut Vec<Find
             findings.extend(dtls.end_reason().map(of_reason));
         }
         (DtlsState::Connected, Some(_)) => match session.sctp() {
-            Some(sctp) if sctp.state() == SctpState::New => look_at_want(path, findings),
+            Some(sctp) if sctp.state() == SctpState::New => look_at_unused(path, findings),
             Some(sctp) if sctp.state() == SctpState::Connecting => add(
                 findings,
                 "sctp-incomplete",
@@ -298,8 +298,8 @@ fn look_at_sealed(path: &SctpOverUdp, session: &Session, findings: &mut Vec<Find
     }
 }
 
-/// An association that has not begun.
-fn look_at_want(path: &SctpOverUdp, findings: &mut Vec<Finding>) {
+/// Reports that the association has not begun because there is nothing to carry.
+fn look_at_unused(path: &SctpOverUdp, findings: &mut Vec<Finding>) {
     if !path.is_wanted() {
         add(
             findings,
@@ -326,7 +326,7 @@ fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
             "the address of the peer is not known",
             "call transport.connect({ ip, port }) with the peer's address",
         ),
-        (SctpState::New, Some(_)) if !path.is_wanted() => look_at_want(path, findings),
+        (SctpState::New, Some(_)) if !path.is_wanted() => look_at_unused(path, findings),
         (SctpState::New | SctpState::Connecting, Some(remote)) if packets == 0 => {
             look_at_source(path, remote, "no-sctp-received", findings);
         }

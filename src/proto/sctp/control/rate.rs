@@ -37,7 +37,7 @@ pub(super) struct Delivery {
     pub(super) round_over: bool,
 }
 
-/// The chunk of an acknowledgement that was sent last.
+/// Of the chunks that one SACK acknowledges, the one that was sent last.
 #[derive(Debug, Clone, Copy)]
 struct Newest {
     sent_at: Instant,

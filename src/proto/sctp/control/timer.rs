@@ -210,7 +210,7 @@ mod tests {
         assert!(bench.pass(ms(60)).is_empty());
         bench.write_and_send(1, SEGMENT);
         assert_eq!(timed(&bench.pass(ms(110)))[0], (100, vec![2]));
-        // The probe has left 10 ms ago.
+        // The probe left 10 ms ago.
         for _ in 0..3 {
             bench.write_and_send(1, SEGMENT);
             assert!(bench.pass(ms(45)).is_empty());

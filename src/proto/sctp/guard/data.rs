@@ -16,7 +16,7 @@ pub(in super::super) const DISCARD_STREAM: StreamId = u16::MAX;
 /// So many duplicates are reported in one SACK.
 const MAX_DUPLICATES: usize = 64;
 
-/// Decides about a DATA chunk. It is stripped if it is too far ahead of what is missing.
+/// Decides about a DATA chunk. One too far beyond the first missing TSN is stripped.
 pub(super) fn fate(ledger: &Ledger, limit: GapLimit, data: &Data<'_>) -> Result<Fate, PacketDrop> {
     let peer = ledger.peer.as_ref().ok_or(PacketDrop::Unexpected)?;
     if data.stream == DISCARD_STREAM {

@@ -129,7 +129,7 @@ mod tests {
     fn closes_beyond_those_that_are_remembered_cost_no_more_than_others() {
         let began = Instant::now();
         let mut closed = ClosedEarly::default();
-        // In an unoptimized build this takes 0.1 s, and would take 10 s if each looked at all of them.
+        // In an unoptimized build this takes 0.1 s, and would take 10 s if each call scanned all entries.
         for number in 0..300_000_u32 {
             closed.remember(began + Duration::from_micros(number.into()), number as StreamId);
         }

@@ -18,7 +18,7 @@ pub(super) enum Use {
     Rests,
     /// It is in use by something else.
     Taken,
-    /// It will not be free again.
+    /// The id is beyond the streams that the peer takes, so it leaves the list.
     Gone,
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Model {
     extra: Extra,
 }
 
-/// Bounds found by loss.
+/// Upper bounds on bandwidth and on bytes in flight that losses have set: bw_lo and inflight_hi of the draft.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bounds {
     /// What may be in flight in the long term, found by probing (inflight_longterm).
