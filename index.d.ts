@@ -446,8 +446,9 @@ export interface Worker<
   dump(): Promise<WorkerDump>;
   /**
    * Resolves when everything sent before the call has left: it was acknowledged by the peers, taken by the listeners,
-   * or dropped and counted. Covers all DataConsumers of the Worker. Closing the Worker afterwards loses nothing: see
-   * `dataConsumer.drained()`.
+   * or dropped and counted. Covers all DataConsumers of the Worker: see `dataConsumer.drained()`. A peer acknowledges a
+   * message before its application reads it, and libdatachannel under load discards what is not read when the session
+   * ends: close the Worker a second later.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
    * @throws TypeError, WorkerClosedError: also if closed before that.
