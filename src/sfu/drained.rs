@@ -32,14 +32,8 @@ impl Sfu {
             // A DataProducer behind a tunnel has messages of its own that wait, while it is blocked.
             sources.extend(self.source_of(key).into_iter().chain([Source::DataProducer(key)]));
             let Some(producer) = self.data_producers.get_mut(&key) else { continue };
-            let replays = producer.retained.as_ref().map(|it| it.replays().keys().copied());
-            let replays: Vec<_> = replays.into_iter().flatten().collect();
             if producer.held.as_mut().is_some_and(|it| it.fence(request)) {
                 self.add_drain_gate(request);
-            }
-            for key in replays {
-                self.work += work::SKIPPED;
-                self.add_replay_gate(request, key);
             }
             let Some(producer) = self.data_producers.get(&key) else { continue };
             if let Some(stream) = producer.stream_id()
@@ -49,6 +43,13 @@ impl Sfu {
                 && sctp.fence_arrivals(stream, request)
             {
                 self.add_drain_gate(request);
+            }
+        }
+        // The replays of other DataConsumers may take as long as they like.
+        for key in self.consumers_in(scope) {
+            self.work += work::SKIPPED;
+            if self.data_consumers.get(&key).is_some_and(|it| it.replays) {
+                self.add_replay_gate(request, key);
             }
         }
         Ok(sources.into_iter().collect())
@@ -194,7 +195,7 @@ impl Sfu {
         waits
     }
 
-    /// The DataProducers whose messages may be on their way to the DataConsumers of the scope.
+    /// The DataProducers whose messages may be on their way to the DataConsumers of the scope, each once.
     fn producers_in(&self, scope: DrainScope) -> Vec<DataProducerKey> {
         match scope {
             DrainScope::Worker => self.data_producers.keys().copied().collect(),
@@ -202,7 +203,8 @@ impl Sfu {
                 let Some(transport) = self.transports.get(&key) else { return Vec::new() };
                 let consumers = transport.data_consumers.iter();
                 let theirs = consumers.filter_map(|it| self.data_consumers.get(&it));
-                transport.data_producers.iter().chain(theirs.map(|it| it.producer)).collect()
+                let theirs = theirs.map(|it| it.producer);
+                sorted(transport.data_producers.iter().chain(theirs).collect())
             }
             DrainScope::DataProducer(key) => vec![key],
             DrainScope::DataConsumer(key) => {
@@ -211,6 +213,7 @@ impl Sfu {
         }
     }
 
+    /// The DataConsumers of the scope, each once.
     fn consumers_in(&self, scope: DrainScope) -> Vec<DataConsumerKey> {
         let of_producer = |key: DataProducerKey| {
             self.data_producers.get(&key).into_iter().flat_map(|it| it.consumers.iter())
@@ -220,10 +223,17 @@ impl Sfu {
             DrainScope::Transport(key) => {
                 let Some(transport) = self.transports.get(&key) else { return Vec::new() };
                 let of_producers = transport.data_producers.iter().flat_map(of_producer);
-                transport.data_consumers.iter().chain(of_producers).collect()
+                sorted(transport.data_consumers.iter().chain(of_producers).collect())
             }
             DrainScope::DataProducer(key) => of_producer(key).collect(),
             DrainScope::DataConsumer(key) => vec![key],
         }
     }
+}
+
+/// Sorts the keys, and leaves each once.
+fn sorted<K: Ord>(mut keys: Vec<K>) -> Vec<K> {
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }

@@ -1,9 +1,13 @@
 //! When `drained()` resolves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use datasoup::proto::overflow::Overflow;
-use datasoup::sfu::contract::options::{DataConsumerOptions, DataProducerOptions, WhilePaused};
+use datasoup::sfu::backlog::Backlog;
+use datasoup::sfu::contract::options::{
+    DataConsumerOptions, DataProducerOptions, RetainOptions, WhilePaused,
+};
 use datasoup::sfu::drains::DrainScope;
 use datasoup::sfu::error::Error;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
@@ -443,4 +447,83 @@ fn drained_of_a_blocked_data_producer_ends_although_its_peer_goes_on_sending() {
     }
     let arrived = lab.clients[receiver].sctp.messages.len();
     assert!(arrived >= BLOCKED && arrived < sent, "{arrived} of {sent}");
+}
+
+/// A DataProducer that has retained messages of 10,000 bytes.
+fn retaining(lab: &mut Lab, router: RouterKey, count: u8) -> DataProducerKey {
+    let direct = lab.host().direct(router);
+    let retain = Some(RetainOptions { messages: 100, bytes: 1 << 20, max_age: None });
+    let options = DataProducerOptions { retain, ..options::producer() };
+    let producer = lab.host().produce_with(direct, options);
+    for n in 0..count {
+        lab.sfu().send(producer, binary(n, 10_000), None);
+    }
+    producer
+}
+
+#[test]
+fn drained_waits_for_the_replays_of_its_own_data_consumers_and_for_no_others() {
+    const RETAINED: usize = 20;
+    let (mut lab, router) = Lab::with_router();
+    let producer = retaining(&mut lab, router, RETAINED as u8);
+    let (from, healthy_client) = lab.join(router, 1);
+    let (to, frozen_client) = lab.join(router, 2);
+    let (healthy, _) = lab.host().consume(from, producer);
+    lab.clients[frozen_client].frozen = true;
+    let options = DataConsumerOptions {
+        overflow: Some(Overflow::Block),
+        max_buffered_amount: Some(50_000),
+        ..options::consumer()
+    };
+    let (frozen, _) = lab.host().consume_with(to, producer, options);
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.clients[healthy_client].messages().len(), RETAINED);
+    for scope in [DrainScope::DataConsumer(healthy), DrainScope::Transport(from)] {
+        let request = lab.host().key();
+        drain(&mut lab, 0, request, scope).expect("open");
+        lab.flush();
+        assert_eq!(lab.host().drained(request), Some(Ok(())), "{scope:?}");
+    }
+    let scopes = [
+        DrainScope::DataConsumer(frozen),
+        DrainScope::Transport(to),
+        DrainScope::DataProducer(producer),
+        DrainScope::Worker,
+    ];
+    for (scope, request) in scopes.into_iter().zip(1000..) {
+        drain(&mut lab, 0, request, scope).expect("open");
+    }
+    lab.run_for(Duration::from_secs(1));
+    assert!((1000..1004).all(|request| lab.host().drained(request).is_none()));
+    lab.clients[frozen_client].frozen = false;
+    let mut left = vec![1000, 1001, 1002, 1003];
+    lab.expect("all are answered", |lab| {
+        left.retain(|request| lab.host().drained(*request).is_none());
+        left.is_empty()
+    });
+    assert_eq!(lab.clients[frozen_client].messages().len(), RETAINED);
+}
+
+#[test]
+fn the_work_of_drained_grows_with_the_number_of_replays_and_not_with_its_square() {
+    let work = |count: u64| {
+        let (mut lab, router) = Lab::with_router();
+        let producer = retaining(&mut lab, router, 2);
+        let direct = lab.host().direct(router);
+        let overflow = Some(Overflow::Block);
+        for _ in 0..count {
+            let options = DataConsumerOptions { overflow, ..options::consumer() };
+            let backlog = Arc::new(Backlog::new(1));
+            lab.host().consume_into(direct, producer, options, backlog);
+        }
+        lab.flush();
+        let before = lab.sfu().work();
+        drain(&mut lab, 0, 1000, DrainScope::Transport(direct)).expect("open");
+        let work = lab.sfu().work() - before;
+        lab.flush();
+        assert_eq!(lab.host().drained(1000), None, "the replays wait for room");
+        work
+    };
+    let [few, many] = [10, 100].map(work);
+    assert!(many <= 10 * few, "{few} for 10, {many} for 100");
 }
