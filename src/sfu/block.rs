@@ -254,11 +254,17 @@ impl Sfu {
         }
     }
 
-    /// The replay of this DataConsumer goes on, if it has waited for room.
+    /// The replay of this DataConsumer goes on, if it has waited for room. How long it stood still counts, however often
+    /// the replay waits again.
     fn resume_replay(&mut self, key: DataConsumerKey) {
-        let block = self.data_consumers.get_mut(&key).and_then(|it| it.block.as_mut());
-        if block.is_some_and(|it| std::mem::take(&mut it.replay_waits)) {
-            self.releasing.push_back(Releasing::Replay(key));
+        let Self { now, data_consumers, transports, releasing, .. } = self;
+        let Some(consumer) = data_consumers.get_mut(&key) else { return };
+        let Some(transport) = transports.get(&consumer.transport) else { return };
+        let (taken, _) = consumer.taken(transport);
+        let Some(block) = &mut consumer.block else { return };
+        if std::mem::take(&mut block.replay_waits) {
+            block.renew(*now, taken);
+            releasing.push_back(Releasing::Replay(key));
         }
     }
 

@@ -87,6 +87,13 @@ impl Block {
         true
     }
 
+    /// Ends the span, if there is one, and begins another.
+    pub(super) fn renew(&mut self, now: Instant, taken: u64) {
+        if self.end(now) {
+            self.begin(now, taken);
+        }
+    }
+
     /// Ends the span, because it has held up its DataProducer for too long.
     pub(super) fn stall(&mut self, now: Instant) {
         if let Some(span) = self.span.take()

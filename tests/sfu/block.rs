@@ -274,44 +274,51 @@ fn one_frozen_consumer_holds_up_the_others_for_its_timeout_and_is_stalled() {
 }
 
 #[test]
-fn stalls_share_their_timeout_over_a_minute() {
-    let (mut lab, router) = Lab::with_router();
-    let producer = lab.source(router);
-    let direct = lab.host().direct(router);
-    let backlog = Arc::new(Backlog::new(BOUND.into()));
-    let shared = Arc::clone(&backlog);
-    let options = blocking(Some(5000));
-    let (consumer, _) = lab.host().consume_into(direct, producer, options, shared);
-    let take = |lab: &mut Lab| {
-        for message in lab.host().messages(consumer) {
-            backlog.leave(message.amount());
+fn stalls_share_their_timeout_over_a_minute_live_and_during_a_replay() {
+    for replays in [false, true] {
+        let (mut lab, router) = Lab::with_router();
+        let (producer, mut messages) = match replays {
+            true => (retaining(&mut lab, router, 100), following(100, 100)),
+            false => (lab.source(router), numbered(200)),
+        };
+        let direct = lab.host().direct(router);
+        let backlog = Arc::new(Backlog::new(BOUND.into()));
+        let shared = Arc::clone(&backlog);
+        let options = blocking(Some(5000));
+        let (consumer, _) = lab.host().consume_into(direct, producer, options, shared);
+        let take = |lab: &mut Lab| {
+            for message in lab.host().messages(consumer) {
+                backlog.leave(message.amount());
+            }
+            if backlog.take_relief() {
+                lab.sfu().handle_relief(consumer);
+            }
+            lab.flush();
+        };
+        for _ in 0..2 {
+            offer(&mut lab, producer, &mut messages);
+            assert!(lab.sfu().is_blocked(producer));
+            lab.run_for(Duration::from_secs(2));
+            take(&mut lab);
         }
-        if backlog.take_relief() {
-            lab.sfu().handle_relief(consumer);
-        }
-        lab.flush();
-    };
-    let mut messages = numbered(200);
-    for _ in 0..2 {
         offer(&mut lab, producer, &mut messages);
+        lab.run_for(Duration::from_millis(999));
         assert!(lab.sfu().is_blocked(producer));
-        lab.run_for(Duration::from_secs(2));
+        assert_eq!(events(&mut lab, consumer), []);
+        lab.run_for(Duration::from_millis(2));
+        assert_eq!(events(&mut lab, consumer), [DataConsumerEvent::Stalled]);
+        assert!(!lab.sfu().is_blocked(producer));
         take(&mut lab);
+        let seen = events(&mut lab, consumer);
+        // It has dropped what was left of the replay.
+        assert_eq!(seen.len(), if replays { 2 } else { 1 }, "{seen:?}");
+        assert_eq!(seen.last(), Some(&DataConsumerEvent::Unstalled));
+        // A minute later it may hold up its DataProducer again.
+        lab.run_for(Duration::from_secs(61));
+        offer(&mut lab, producer, &mut messages);
+        lab.run_for(Duration::from_millis(4900));
+        assert!(lab.sfu().is_blocked(producer));
     }
-    offer(&mut lab, producer, &mut messages);
-    lab.run_for(Duration::from_millis(999));
-    assert!(lab.sfu().is_blocked(producer));
-    assert_eq!(events(&mut lab, consumer), []);
-    lab.run_for(Duration::from_millis(2));
-    assert_eq!(events(&mut lab, consumer), [DataConsumerEvent::Stalled]);
-    assert!(!lab.sfu().is_blocked(producer));
-    take(&mut lab);
-    assert_eq!(events(&mut lab, consumer), [DataConsumerEvent::Unstalled]);
-    // A minute later it may hold up its DataProducer again.
-    lab.run_for(Duration::from_secs(61));
-    offer(&mut lab, producer, &mut messages);
-    lab.run_for(Duration::from_millis(4900));
-    assert!(lab.sfu().is_blocked(producer));
 }
 
 #[test]
