@@ -3,24 +3,32 @@
 // npm run robustness -- busy [--only=REGEX] [--seconds=N] [--rounds=N] [--slack=1] [--json] [--list]
 //
 // How soon a worker with as much work as possible answers a peer of another router: STUN round trips, measured from
-// another process. Also how soon it closes while a million messages wait. Fails if, in the median round, the p99 of the
-// round trip is over 5 ms, a port is not free after 50 ms, or 'subprocessclose' takes over 500 ms. Needs an idle
-// machine with more than one core; on others, --slack=20 multiplies the limits.
+// another process. How soon a Router, a Worker, a process and a thread end while a million messages wait. How long the
+// turns are in which 50,000 DataConsumers close. Fails if, in the median round, the p99 of the round trip is over 5 ms,
+// a port is not free after 50 ms, an end takes over 500 ms, fewer than a million messages waited for it, or a turn of
+// the closing takes over 10 ms. Needs an idle machine with more than one core; on others, --slack=20 multiplies the
+// limits.
 
 const { once } = require('node:events');
+const path = require('node:path');
 const { performance } = require('node:perf_hooks');
 const { setImmediate: macrotask, setTimeout: sleep } = require('node:timers/promises');
 
 const { answerOf, dtlsParametersOf } = require('../examples/sdp');
 const { DatachannelClients } = require('../bench/clients/datachannel');
+const { IMPL } = require('../bench/implementation');
+const { Host } = require('../bench/processes/host');
 const { quantile } = require('../bench/statistics');
 const { Prober } = require('./load/prober');
 const { runSuite } = require('./load/suite');
 
 const MAX_P99_MICROS = 5_000;
 const MAX_PORT_MS = 50;
-const MAX_CLOSE_MS = 500;
+const MAX_END_MS = 500;
+const MAX_TURN_MS = 10;
+const MIN_QUEUED = 1_000_000;
 
+const FULL = require.resolve('./load/fullProcess');
 const LISTEN_INFO = { protocol: 'udp', ip: '127.0.0.1' };
 /**
  * What waits for JavaScript is bounded to this for each DataConsumer, so that a thousand of them take little memory.
@@ -31,9 +39,12 @@ const MAX_BUFFERED_AMOUNT = 16 * 1024;
  * @typedef {object} Case
  * @property {string} name
  * @property {string} title
- * @property {'direct' | 'client' | 'close' | 'consumers'} kind - what makes the worker busy: a direct DataProducer, a
- * WebRTC client, messages that wait for it to close, DataConsumers that close.
+ * @property {'direct' | 'client' | 'close' | 'end' | 'consumers'} kind - what makes the worker busy: a direct
+ * DataProducer, a WebRTC client, messages that wait while Routers close or while it ends itself, DataConsumers that
+ * close.
  * @property {number} consumers
+ * @property {'worker' | 'process' | 'thread' | 'producer' | 'transport' | 'router' | 'each'} [by] - what ends, or what
+ * closes the DataConsumers.
  */
 
 /** @type {Case[]} */
@@ -48,29 +59,60 @@ const cases = [
     kind: 'client',
     consumers: 1_000,
   },
-  { name: 'close', title: 'close with a million messages', kind: 'close', consumers: 1_000 },
-  { name: 'consumers', title: 'close 50,000 consumers', kind: 'consumers', consumers: 50_000 },
+  { name: 'close', title: 'close Routers, a million messages', kind: 'close', consumers: 1_000 },
+  ...[
+    ['worker', 'worker.close()'],
+    ['process', 'process.exit()'],
+    ['thread', 'thread.terminate()'],
+  ].map(
+    ([by, title]) =>
+      /** @type {Case} */ ({
+        name: `close-${by}`,
+        title: `${title}, a million messages`,
+        kind: 'end',
+        consumers: 1_000,
+        by,
+      }),
+  ),
+  ...[
+    ['producer', 'their DataProducer'],
+    ['transport', 'their transport'],
+    ['router', 'their Router'],
+    ['each', 'each by itself'],
+  ].map(
+    ([by, title]) =>
+      /** @type {Case} */ ({
+        name: `consumers-${by}`,
+        title: `close 50,000 consumers: ${title}`,
+        kind: 'consumers',
+        consumers: 50_000,
+        by,
+      }),
+  ),
 ];
 
 /** A worker, a router that is busy, and a transport of another router, which is probed. */
 class Scene {
-  /** @param {any} api */
-  static async create(api) {
+  /**
+   * @param {any} api
+   * @param {Prober} [prober]
+   */
+  static async create(api, prober) {
     const worker = await api.createWorker();
     const router = await worker.createRouter();
     const other = await worker.createRouter();
     const probed = await other.createWebRtcTransport({ listenInfos: [LISTEN_INFO] });
 
-    return new Scene({ worker, router, other, probed });
+    return new Scene({ worker, router, other, probed, prober });
   }
 
   /** @param {any} parts */
-  constructor({ worker, router, other, probed }) {
+  constructor({ worker, router, other, probed, prober }) {
     this.worker = worker;
     this.router = router;
     this.other = other;
     this.probed = probed;
-    this.prober = new Prober();
+    this.prober = prober;
     /** The messages that direct DataConsumers have delivered. */
     this.delivered = 0;
   }
@@ -82,13 +124,14 @@ class Scene {
    * @param {object} [options] - of the DataProducer.
    */
   async produce(consumers, options) {
-    const direct = await this.router.createDirectTransport();
-    const producer = await direct.produceData(options);
+    const transport = await this.router.createDirectTransport();
+    const producer = await transport.produceData(options);
+    const dataConsumers = await this.consume(transport, producer, consumers);
 
-    for (const consumer of await this.consume(direct, producer, consumers)) {
+    for (const consumer of dataConsumers) {
       consumer.on('message', () => this.delivered++);
     }
-    return producer;
+    return { transport, producer, dataConsumers };
   }
 
   /**
@@ -103,9 +146,17 @@ class Scene {
     return Promise.all(Array.from({ length: count }, () => transport.consumeData(options)));
   }
 
-  async close() {
-    this.worker.close();
-    await this.prober.close();
+  /**
+   * What the worker says of itself for monitoring.
+   *
+   * @returns {Promise<import('../lib/answers').WorkerMetrics>}
+   */
+  async metrics() {
+    const { gather } = require(path.join(IMPL, 'lib/metrics/gather'));
+    const { workers } = require(path.join(IMPL, 'lib/metrics/workers'));
+
+    await gather();
+    return Array.from(workers).find(({ pid }) => pid === this.worker.pid).last;
   }
 }
 
@@ -172,10 +223,22 @@ async function probe(scene, producer, consumers, seconds) {
   };
 }
 
-/** @type {Record<Case['kind'], (scene: Scene, options: { consumers: number, seconds: number }) => Promise<any>>} */
+/**
+ * The longest turn of those that were counted between two answers of `metrics()`, as the bounds of its bucket in ms.
+ *
+ * @param {import('../lib/answers').Histogram} before
+ * @param {import('../lib/answers').Histogram} after
+ */
+function longestTurn(before, { bounds, counts }) {
+  const longest = counts.findLastIndex((count, index) => count > before.counts[index]);
+
+  return [bounds[longest - 1] ?? 0, bounds[longest] ?? Infinity].map((seconds) => seconds * 1_000);
+}
+
+/** @type {Record<Case['kind'], (scene: Scene, options: Case & { seconds: number }) => Promise<any>>} */
 const measures = {
   async direct(scene, { consumers, seconds }) {
-    const producer = await scene.produce(consumers, { maxBufferedAmount: 4 * 1024 * 1024 });
+    const { producer } = await scene.produce(consumers, { maxBufferedAmount: 4 * 1024 * 1024 });
     let stopped = false;
     const flooding = flood(producer, () => stopped);
     const result = await probe(scene, producer, consumers, seconds);
@@ -212,10 +275,10 @@ const measures = {
 
   async close(scene, { consumers }) {
     const { prober, probed, router, other, worker } = scene;
-    const producer = await scene.produce(consumers);
+    const { producer } = await scene.produce(consumers);
     const transport = await router.createPlainTransport({ listenInfo: LISTEN_INFO });
     const ports = [probed.iceCandidates[0].port, transport.tuple.localPort];
-    const times = [];
+    const portMs = [];
 
     for (const [index, each] of [other, router].entries()) {
       fill(producer);
@@ -227,47 +290,76 @@ const measures = {
       const begin = Date.now();
 
       each.close();
-      times.push((await freed) - begin);
+      portMs.push((await freed) - begin);
     }
 
     const { messagesDroppedAtClose } = await worker.dump();
-    const begin = Date.now();
 
-    worker.close();
-    await once(worker, 'subprocessclose');
-    return { trips: [0], portMs: times, closeMs: Date.now() - begin, messagesDroppedAtClose };
+    return { portMs, messagesDroppedAtClose };
   },
 
-  async consumers(scene, { consumers }) {
-    const { prober, probed } = scene;
-    const producer = await scene.produce(consumers);
-    const probing = prober.probe(probed, { seconds: 3, everyMs: 1 });
+  // The worker is one of another process, which it may take with it.
+  async end({ prober }, { consumers, by }) {
+    const host = Host.ofNode(FULL);
+    const { port, queued } = await host.call('fill', { consumers, by });
+    const freed = prober.free(port);
 
-    await sleep(1_000);
-    producer.close();
-    return { trips: await probing };
+    await sleep(20);
+
+    const begin = Date.now();
+    const ended = host.call('end');
+
+    await (by === 'process' ? ended.catch(() => {}) : ended);
+
+    const endMs = Date.now() - begin;
+    const portMs = [(await freed) - begin];
+
+    await host.kill();
+    return { portMs, endMs, queued };
+  },
+
+  async consumers(scene, { consumers, seconds, by }) {
+    const { prober, probed, router } = scene;
+    const { transport, producer, dataConsumers } = await scene.produce(consumers);
+    const closing = { producer: [producer], transport: [transport], router: [router] };
+    const closed = closing[/** @type {keyof typeof closing} */ (by)] ?? dataConsumers;
+    const { turns } = await scene.metrics();
+    const probing = prober.probe(probed, { seconds, everyMs: 1 });
+
+    await sleep(seconds * 200);
+    closed.forEach((each) => each.close());
+
+    const trips = await probing;
+    let metrics = await scene.metrics();
+
+    while (metrics.dataConsumers > 0) {
+      await sleep(10);
+      metrics = await scene.metrics();
+    }
+    return { trips, turnMs: longestTurn(turns, metrics.turns) };
   },
 };
 
 /**
  * @param {Case & { api: any, seconds: number, rounds: number }} options
  */
-async function measureCase({ api, seconds, rounds, kind, consumers }) {
+async function measureCase({ api, rounds, ...options }) {
   const results = [];
 
   for (let round = 0; round < rounds; round++) {
-    const scene = await Scene.create(api);
+    const prober = new Prober();
+    const scene = await Scene.create(api, prober);
 
-    const { trips, ...rest } = await measures[kind](scene, { consumers, seconds });
+    const { trips = [0], ...rest } = await measures[options.kind](scene, options);
 
     results.push({
       ...rest,
-      kind,
       p50: quantile(trips, 0.5),
       p99: quantile(trips, 0.99),
       max: Math.max(...trips),
     });
-    await scene.close();
+    scene.worker.close();
+    await prober.close();
   }
 
   results.sort((one, other) => strain(one) - strain(other));
@@ -280,8 +372,13 @@ async function measureCase({ api, seconds, rounds, kind, consumers }) {
  *
  * @param {any} result
  */
-function strain({ p99, portMs = [0], closeMs = 0 }) {
-  return Math.max(p99 / MAX_P99_MICROS, Math.max(...portMs) / MAX_PORT_MS, closeMs / MAX_CLOSE_MS);
+function strain({ p99, portMs = [0], endMs = 0, turnMs: [turnMs] = [0] }) {
+  return Math.max(
+    p99 / MAX_P99_MICROS,
+    Math.max(...portMs) / MAX_PORT_MS,
+    endMs / MAX_END_MS,
+    turnMs / MAX_TURN_MS,
+  );
 }
 
 /** @param {any[]} results */
@@ -296,20 +393,22 @@ function table(results) {
       'copies routed / delivered per second',
       'ports free after',
       'ended after',
+      'longest turn',
       'counted',
     ],
-    ...results.map(({ title, error, kind, p50, p99, max, ...rest }) =>
+    ...results.map(({ title, error, p50, p99, max, ...rest }) =>
       error
-        ? [title, 'failed', '', '', '', '']
+        ? [title, 'failed', '', '', '', '', '']
         : [
             title,
-            kind === 'close' ? '' : `${ms(p50)} / ${ms(p99)} / ${ms(max)}`,
+            max === 0 ? '' : `${ms(p50)} / ${ms(p99)} / ${ms(max)}`,
             rest.deliveredPerSecond
               ? `${count(rest.routedPerSecond)} / ${count(rest.deliveredPerSecond)}`
               : '',
             rest.portMs ? `${rest.portMs.join(', ')} ms` : '',
-            rest.closeMs === undefined ? '' : `${rest.closeMs} ms`,
-            ['sctpPacketsOverload', 'messagesDroppedAtClose']
+            rest.endMs === undefined ? '' : `${rest.endMs} ms`,
+            rest.turnMs ? `${rest.turnMs.join(' to ')} ms` : '',
+            ['sctpPacketsOverload', 'messagesDroppedAtClose', 'queued']
               .filter((name) => rest[name])
               .map((name) => `${name} ${count(rest[name])}`)
               .join(', '),
@@ -324,7 +423,10 @@ function table(results) {
  * @param {any} result
  * @param {number} slack
  */
-function broken({ p99, portMs = [0], closeMs = 0 }, slack) {
+function broken(
+  { p99, portMs = [0], endMs = 0, queued = MIN_QUEUED, turnMs: [turnMs] = [0] },
+  slack,
+) {
   return [
     ...(p99 <= slack * MAX_P99_MICROS
       ? []
@@ -332,7 +434,10 @@ function broken({ p99, portMs = [0], closeMs = 0 }, slack) {
     ...(Math.max(...portMs) <= slack * MAX_PORT_MS
       ? []
       : [`ports are free after ${portMs.join(', ')} ms`]),
-    ...(closeMs <= slack * MAX_CLOSE_MS ? [] : [`'subprocessclose' after ${closeMs} ms`]),
+    ...(endMs <= slack * MAX_END_MS ? [] : [`ended after ${endMs} ms`]),
+    ...(queued >= MIN_QUEUED ? [] : [`only ${queued} messages waited`]),
+    // The lower bound of its bucket: a turn of that length is in the bucket below.
+    ...(turnMs < slack * MAX_TURN_MS ? [] : [`a turn took over ${turnMs} ms`]),
   ];
 }
 
@@ -345,4 +450,4 @@ const suite = {
   table,
 };
 
-module.exports = { ...suite, main: () => runSuite(__filename, suite) };
+module.exports = { ...suite, Scene, fill, main: () => runSuite(__filename, suite) };
