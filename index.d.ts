@@ -1280,8 +1280,8 @@ export interface Transport<
   capture(writable: Writable): Promise<Capture>;
   /**
    * Resolves when everything sent before the call has left: messages of the transport's DataConsumers, and messages
-   * that its DataProducers have received, for any DataConsumer. Closing the transport afterwards loses nothing: see
-   * `dataConsumer.drained()`.
+   * that its DataProducers have received, for any DataConsumer. Before you close the transport, give the peer's
+   * application a second to read: see `worker.drained()` and `dataConsumer.drained()`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
    * @throws TypeError, NotFoundError, WorkerClosedError: also if closed before that.

@@ -24,7 +24,7 @@ fn a_hole_that_has_closed_is_not_reported_any_more_and_what_closed_it_counts_as_
     let late = data(WHOLE | UNORDERED, first, 1, 0, 51, b"late");
     let mut sent = stage.send(&[data(WHOLE | UNORDERED, second, 1, 0, 51, b"early")]);
     sent.extend(stage.pass(5 * MS));
-    sent.extend(stage.send(&[late.clone()]));
+    sent.extend(stage.send(std::slice::from_ref(&late)));
     sent.extend(stage.pass(400 * MS));
     assert_eq!(stage.messages().len(), 2);
     let sacks = sacks(&sent);
