@@ -247,6 +247,64 @@ fn stopped_streams_keep_no_more_than_a_bound_beside_the_window() {
     }
 }
 
+/// B has a receive window of 256 KiB and has stopped stream 1. In each round, A sends as many messages of 10,000 bytes
+/// on it as `counts` says, or as fit its queue, and resets it once they have arrived.
+fn reset_a_stopped_stream(counts: impl Iterator<Item = u32>) {
+    let small = SctpConfig { max_receiver_window: 262_144, ..config() };
+    let mut net = pair_with(config(), small, Conditions::PERFECT, 1);
+    net.b.is_busy = true;
+    net.b.sctp.stop_stream(1);
+    let (mut sent, mut resets) = (0, 0);
+    for (round, count) in counts.enumerate() {
+        if net.a.sctp.is_stream_free(1) {
+            net.a.sctp.open_stream(1, Reliability::RELIABLE);
+            for _ in 0..count {
+                if net.a.sctp.send(net.now, 1, numbered(sent, 10_000)).is_err() {
+                    break;
+                }
+                sent += 1;
+            }
+        } else if net.a.sctp.buffered_amount(1) == 0 {
+            net.a.sctp.reset_stream(1);
+            resets += 1;
+        }
+        net.run_for(4 * SECOND);
+        assert_eq!(take(&mut net.b.sctp), None, "the stream is stopped");
+        let held = net.b.sctp.bytes_held();
+        assert!(held < 1_500_000, "round {round}: {held} bytes of {sent} messages");
+    }
+    assert!(resets > 0, "of {sent} messages");
+    assert!(net.b.sctp.resume_stream(1));
+    for n in 0..sent {
+        while net.b.sctp.next_message_stream().is_none() {
+            net.run_for(SECOND / 10);
+            if net.b.sctp.next_message_stream().is_none() {
+                assert!(net.b.sctp.poll_event().is_some(), "message {n} of {sent}");
+            }
+        }
+        assert_eq!(take(&mut net.b.sctp), Some((1, n)));
+    }
+    // The peer repeats a reset that was not answered.
+    net.run_for(90 * SECOND);
+    assert_eq!(take(&mut net.b.sctp), None);
+    if net.a.sctp.buffered_amount(1) == 0 {
+        net.a.sctp.reset_stream(1);
+    }
+    net.run_for(20 * SECOND);
+    assert!(net.a.sctp.is_stream_free(1));
+    assert!(net.b.sctp.bytes_held() < 1000, "{}", net.b.sctp.bytes_held());
+}
+
+#[test]
+fn a_stopped_stream_that_is_reset_again_and_again_keeps_no_more_than_a_bound() {
+    reset_a_stopped_stream(std::iter::repeat_n(20, 16));
+}
+
+#[test]
+fn what_follows_on_a_stopped_stream_that_was_reset_fills_the_window() {
+    reset_a_stopped_stream([10, 0, 1000, 0, 0, 0].into_iter());
+}
+
 #[test]
 #[allow(clippy::disallowed_methods, reason = "it measures costs")]
 fn fences_cost_no_more_the_more_of_them_and_of_messages_there_are() {

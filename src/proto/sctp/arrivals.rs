@@ -53,8 +53,12 @@ struct Stops {
 #[derive(Debug, Default)]
 struct StoppedStream {
     is_stopped: bool,
-    /// Whether completed messages are read at once, because the peer has reset the stream.
+    /// Whether completed messages are read at once, because a packet that resets the stream is being delivered.
     is_read: bool,
+    /// Whether sctp-proto may have complete messages.
+    is_held: bool,
+    /// How often all of its messages in sctp-proto have been read. It may wrap.
+    reads: u32,
     is_in_resumed: bool,
     is_in_lagging: bool,
     /// Messages that were next while the stream was stopped. They come before those among the events.
@@ -78,6 +82,8 @@ struct Fence {
     until: u64,
     /// The most that sctp-proto may have held of the stream, in charged bytes.
     held: usize,
+    /// [`StoppedStream::reads`] when it was set.
+    reads: u32,
 }
 
 impl Arrivals {
@@ -178,10 +184,7 @@ impl Arrivals {
         let until = self.left + self.events.len() as u64;
         let stops = self.stops.get_or_insert_default();
         let new = || StoppedStream { until, ..StoppedStream::default() };
-        let it = stops.streams.entry(stream).or_insert_with(new);
-        if !std::mem::replace(&mut it.is_stopped, true) {
-            it.is_read = false;
-        }
+        stops.streams.entry(stream).or_insert_with(new).is_stopped = true;
         self.settle();
     }
 
@@ -232,16 +235,44 @@ impl Arrivals {
         }
     }
 
-    /// Whether messages of `stream` are left in sctp-proto until [`Self::next_to_read`] returns it.
-    pub(super) fn leaves_in_engine(&self, stream: StreamId) -> bool {
-        let stopped = self.stops.as_ref().and_then(|stops| stops.streams.get(&stream));
-        stopped.is_some_and(|it| !it.is_read)
+    /// A message of `stream` is complete. Returns whether it is left in sctp-proto until [`Self::next_to_read`] returns
+    /// the stream.
+    pub(super) fn leaves_in_engine(&mut self, stream: StreamId) -> bool {
+        let Some(it) = self.stopped_mut(stream) else { return false };
+        it.is_held = !it.is_read;
+        it.is_held
     }
 
-    /// From now on all messages of `stream` in sctp-proto are read at once. Returns false if it was never stopped.
+    /// All messages of `stream` in sctp-proto are read at once, until [`Self::end_read`]. Returns false if it was never
+    /// stopped.
     pub(super) fn begin_to_read(&mut self, stream: StreamId) -> bool {
-        let stopped = self.stops.as_mut().and_then(|stops| stops.streams.get_mut(&stream));
-        stopped.map(|it| it.is_read = true).is_some()
+        let Some(it) = self.stopped_mut(stream) else { return false };
+        (it.is_read, it.is_held) = (true, false);
+        it.reads = it.reads.wrapping_add(1);
+        true
+    }
+
+    /// What the peer sends on `stream` from now on is left in sctp-proto again, where it fills the window.
+    pub(super) fn end_read(&mut self, stream: StreamId) {
+        if let Some(it) = self.stopped_mut(stream) {
+            it.is_read = false;
+        }
+    }
+
+    fn stopped_mut(&mut self, stream: StreamId) -> Option<&mut StoppedStream> {
+        self.stops.as_mut()?.streams.get_mut(&stream)
+    }
+
+    /// Whether a reset would move messages of `stream` from sctp-proto to those that stopped streams keep. `brings`: its
+    /// packet has messages, too.
+    pub(super) fn gains_by_reset(&self, stream: StreamId, brings: bool) -> bool {
+        let stopped = self.stops.as_ref().and_then(|stops| stops.streams.get(&stream));
+        stopped.is_some_and(|it| it.is_held || brings)
+    }
+
+    /// Whether stopped streams keep so much that further messages stay in sctp-proto.
+    pub(super) fn keeps_too_much(&self) -> bool {
+        self.stops.as_ref().is_some_and(|it| it.kept >= MAX_WAITING)
     }
 
     /// All messages of the stream in sctp-proto have been read.
@@ -277,14 +308,15 @@ impl Arrivals {
     pub(super) fn fence(&mut self, stream: StreamId, fence: u32, held: usize) -> bool {
         let stops = self.stops.as_ref();
         let stopped = stops.and_then(|it| it.streams.get(&stream));
-        let held = if stopped.is_some_and(|it| !it.is_read) { held } else { 0 };
+        let held = if stopped.is_some() { held } else { 0 };
+        let reads = stopped.map_or(0, |it| it.reads);
         let keeps = stopped.is_some_and(|it| !it.messages.is_empty());
         if self.events.is_empty() && !keeps && held == 0 {
             return false;
         }
         let until = self.left + self.events.len() as u64;
         let stops = self.stops.get_or_insert_default();
-        stops.fences.push_back(Fence { stream, fence, until, held });
+        stops.fences.push_back(Fence { stream, fence, until, held, reads });
         self.settle();
         true
     }
@@ -297,7 +329,8 @@ impl Arrivals {
             return false;
         };
         let Entry::Vacant(entry) = stops.streams.entry(stream) else { return false };
-        entry.insert(StoppedStream { until, is_in_lagging: true, ..StoppedStream::default() });
+        let (is_held, is_in_lagging) = (true, true);
+        entry.insert(StoppedStream { until, is_held, is_in_lagging, ..StoppedStream::default() });
         stops.lagging.push_back(stream);
         true
     }
@@ -334,18 +367,19 @@ impl Arrivals {
         }
         stops.settle_resumed();
         while stops.fences.front().is_some_and(|it| it.until <= self.left)
-            && let Some(Fence { stream, fence, held, .. }) = stops.fences.pop_front()
+            && let Some(Fence { stream, fence, held, reads, .. }) = stops.fences.pop_front()
         {
             let Some(it) = stops.streams.get_mut(&stream) else {
                 stops.passed.push_back(fence);
                 continue;
             };
-            if it.is_read && held > 0 && it.until > self.left {
+            let was_read = it.reads != reads;
+            if was_read && held > 0 && it.until > self.left {
                 // What sctp-proto had is among the events now.
-                stops.fences.push_back(Fence { stream, fence, until: it.until, held: 0 });
+                stops.fences.push_back(Fence { stream, fence, until: it.until, held: 0, reads });
                 continue;
             }
-            let held = if it.is_read { 0 } else { held };
+            let held = if was_read { 0 } else { held };
             it.fences.push_back((it.taken + (it.charge + held) as u64, fence));
             it.pass_fences(&mut stops.passed);
         }

@@ -98,7 +98,7 @@ pub(super) enum Reassembled {
 }
 
 /// Whether a packet has DATA.
-fn has_data(packet: &[u8]) -> bool {
+pub(super) fn has_data(packet: &[u8]) -> bool {
     let is_data = |chunk: Chunk<'_>| chunk.kind == kind::DATA;
     Header::parse(packet).is_some_and(|(_, chunks)| chunks.flatten().any(is_data))
 }
