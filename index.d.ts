@@ -1901,7 +1901,10 @@ export type DataProducerRetain = {
    * at most half of the Worker's `maxMemory`.
    */
   bytes?: number;
-  /** For how many milliseconds a message is retained. 1-4294967295. Default: no limit. */
+  /**
+   * For how many milliseconds a message is retained. 1-4294967295. Default: no limit. An older one goes to no
+   * DataConsumer, and its memory is free with the next message or DataConsumer.
+   */
   maxAge?: number;
 };
 
@@ -2391,7 +2394,8 @@ export interface DataConsumer<
    * Resolves when everything sent before the call, by the DataProducer and by `send()`, has left: it was acknowledged
    * by the peer, taken by the listeners, or dropped and counted. Through a pipe: acknowledged by the far worker, whose
    * own peers may still wait. Later messages do not count. It also waits for a peer that is not connected or reads
-   * nothing, and for messages that an iterator has not asked for: give a `timeout`.
+   * nothing, for messages that an iterator has not asked for or that `whilePaused: 'hold'` holds, and for what the
+   * DataConsumer is yet to get of `retain`: give a `timeout`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
    * @throws TypeError, NotFoundError, WorkerClosedError: also if closed before that.
