@@ -1,12 +1,12 @@
 'use strict';
 
-// npm run robustness -- faults [--only=REGEX] [--bus=nats|redis] [--lease=5000] [--json] [--list]
+// npm run robustness -- faults [--only=REGEX] [--bus=nats|redis] [--lease=5000] [--slack=0] [--json] [--list]
 //
 // Three hosts of a cluster in network namespaces, with a real bus, send to each other while one thing breaks: each row
 // of the table of faults in docs/cluster.md, with the time that it took. Fails if a message comes twice or out of
 // order, if more is lost than 'missed' says, if a host that the fault does not concern loses anything, or if something
 // takes longer than promised. NATS has two servers, so that its own network can break too. Needs root or namespaces of
-// users, nft, and the servers of both buses.
+// users, nft, and the servers of both buses. --slack is what a busy machine may add to each time, in milliseconds.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -414,14 +414,15 @@ const ROWS = [
 /**
  * @param {Row} row
  * @param {Scene} scene
+ * @param {number} slack
  */
-async function runRow(row, scene) {
+async function runRow(row, scene, slack) {
   const { lease } = scene;
 
   await Promise.all(scene.alive.map((member) => member.call('begin')));
 
   const figures = await row.run(scene, { lease, beat: lease / BEATS });
-  const late = figures.filter(({ ms, within }) => ms > within);
+  const late = figures.filter(({ ms, within }) => ms > within + slack);
 
   await scene.settled(lease + PIPE);
   return {
@@ -439,8 +440,9 @@ async function runRow(row, scene) {
  * @param {'nats' | 'redis'} kind
  * @param {readonly Row[]} rows
  * @param {number} lease
+ * @param {number} slack
  */
-async function runAll(kind, rows, lease) {
+async function runAll(kind, rows, lease, slack) {
   const results = [];
   /** @type {Scene | undefined} */
   let scene;
@@ -456,7 +458,7 @@ async function runAll(kind, rows, lease) {
     process.stderr.write(`${kind}: ${row.title} …\n`);
     try {
       scene ??= await Scene.create({ kind, lease, perSecond: PER_SECOND, hosts: HOSTS[kind] });
-      results.push({ ...result, ...(await runRow(row, scene)) });
+      results.push({ ...result, ...(await runRow(row, scene, slack)) });
     } catch (error) {
       results.push({ ...result, broken: [`${/** @type {Error} */ (error).message}`] });
       // A row that has failed may leave the hosts in a state that breaks the next row.
@@ -469,10 +471,11 @@ async function runAll(kind, rows, lease) {
 }
 
 async function main() {
-  const { only, bus, lease, json, list } = readOptions({
+  const { only, bus, lease, slack, json, list } = readOptions({
     only: { type: 'pattern', default: /(?:)/ },
     bus: { type: 'string' },
     lease: { type: 'integer', min: 500, default: 5_000 },
+    slack: { type: 'integer', min: 0, default: 0 },
     json: { type: 'boolean' },
     list: { type: 'boolean' },
   });
@@ -491,7 +494,7 @@ async function main() {
 
   const kinds = KINDS.filter((kind) => bus === undefined || bus === kind);
   // At the same time, as rows mostly wait.
-  const results = (await Promise.all(kinds.map((kind) => runAll(kind, rows, lease)))).flat();
+  const results = (await Promise.all(kinds.map((kind) => runAll(kind, rows, lease, slack)))).flat();
 
   if (json) {
     results.forEach((result) => console.log(JSON.stringify(result)));

@@ -22,6 +22,7 @@ inNamespaces(`in network namespaces${reason === undefined ? '' : ` (${reason})`}
         'robustness/index.js',
         'faults',
         '--lease=2000',
+        '--slack=3000',
         '--json',
       );
       results = stdout
