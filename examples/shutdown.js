@@ -1,8 +1,8 @@
 'use strict';
 
 // Ends a server without losing a message: on SIGTERM it stops sending, waits until the clients have acknowledged
-// everything, gives them a second to read it, and closes. Here 50 WebRTC clients (node-datachannel) are under
-// load, and the program sends the signal to itself.
+// everything, gives them a second to read it, and closes. Here 50 WebRTC clients (node-datachannel) are under load, and
+// the program sends the signal to itself.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 

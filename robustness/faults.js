@@ -68,6 +68,30 @@ async function last(scene, event, who, about, since, within) {
   return { ms: Math.max(...found.map(({ at }) => at)) - since, args: found[0].args };
 }
 
+/**
+ * Ends a cut of the bus after 1.6 leases. Until then a has not heard what b announces.
+ *
+ * @param {Scene} scene
+ * @param {number} lease
+ * @param {() => void} heal
+ * @returns {Promise<Figure[]>}
+ */
+async function newsAfter(scene, lease, heal) {
+  const id = await scene.announce('b');
+
+  await sleep(1.6 * lease);
+
+  const since = now();
+  const within = 2 * lease;
+
+  heal();
+
+  const { ms } = await last(scene, 'dataproducer', 'a', id, since, within);
+
+  await scene.withdraw('b');
+  return [{ what: 'news come', ms, within }];
+}
+
 /** @type {readonly Row[]} */
 const ROWS = [
   {
@@ -156,44 +180,14 @@ const ROWS = [
     name: 'without-bus',
     title: 'one host has no bus for 1.6 leases',
     unharmed: 'abc',
-    async run(scene, { lease }) {
-      const heal = scene.cut(['a'], scene.servers);
-      const id = await scene.announce('b');
-
-      await sleep(1.6 * lease);
-
-      const since = now();
-      const within = 2 * lease;
-
-      heal();
-
-      const { ms } = await last(scene, 'dataproducer', 'a', id, since, within);
-
-      await scene.withdraw('b');
-      return [{ what: 'news come', ms, within }];
-    },
+    run: (scene, { lease }) => newsAfter(scene, lease, scene.cut(['a'], scene.servers)),
   },
   {
     name: 'bus-split',
     title: 'two servers of the bus have no contact for 1.6 leases',
     kinds: ['nats'],
     unharmed: 'abc',
-    async run(scene, { lease }) {
-      const heal = scene.cut(['bus1'], ['bus2']);
-      const id = await scene.announce('b');
-
-      await sleep(1.6 * lease);
-
-      const since = now();
-      const within = 2 * lease;
-
-      heal();
-
-      const { ms } = await last(scene, 'dataproducer', 'a', id, since, within);
-
-      await scene.withdraw('b');
-      return [{ what: 'news come', ms, within }];
-    },
+    run: (scene, { lease }) => newsAfter(scene, lease, scene.cut(['bus1'], ['bus2'])),
   },
   {
     name: 'udp-short',
