@@ -1,6 +1,6 @@
 //! Which ports this process holds, and which it was refused: ports that need not be asked for again.
 //!
-//! A range may have 50,000 ports. Asking the kernel for each of them in vain takes a tenth of a second, in which a
+//! A range may have 50,000 ports. Asking the kernel for each of them takes a tenth of a second, in which a
 //! worker serves no peer. All workers of a process share the table.
 
 use std::collections::VecDeque;

@@ -45,7 +45,7 @@ impl Sfu {
                 self.add_drain_gate(request);
             }
         }
-        // The replays of other DataConsumers may take as long as they like.
+        // Replays of other DataConsumers are not waited for.
         for key in self.consumers_in(scope) {
             self.work += work::SKIPPED;
             if self.data_consumers.get(&key).is_some_and(|it| it.replays) {
