@@ -83,6 +83,7 @@ const STEPS = [
     tests: 'jest',
     long: true,
   },
+  { name: 'clone', command: 'scripts/clone.sh', long: true },
   { name: 'workflows', command: 'node scripts/workflows.js', long: true },
 ];
 
