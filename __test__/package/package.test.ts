@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, renameSync } from 'node:fs';
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
 import { currentPlatform, platforms } from '../../lib/platform';
@@ -57,13 +57,22 @@ describe('datasoup', () => {
   const inPackage = (...names: string[]): string =>
     path.join(folder, 'node_modules/datasoup', ...names);
 
-  test('contains every page that README.md links to, except CONTRIBUTING.md, examples/ and bench/', async () => {
-    const readme = await readFile(inPackage('README.md'), 'utf8');
-    const links = [...readme.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
-    expect(links).toContain('docs/ARCHITECTURE.md');
+  test('contains every file that its pages link to, except CONTRIBUTING.md and examples/, of README.md', async () => {
+    const pages = (await readdir(inPackage(), { recursive: true })).filter((it) =>
+      /\.md$/.test(it),
+    );
+    expect(pages).toEqual(expect.arrayContaining(['README.md', 'docs/security.md']));
 
-    const dead = links.filter((link) => !existsSync(inPackage(link)));
-    expect(dead.filter((link) => !/^(CONTRIBUTING\.md|examples\/|bench\/)/.test(link))).toEqual([]);
+    const links: string[] = [];
+    for (const page of pages) {
+      const text = await readFile(inPackage(page), 'utf8');
+      for (const [, link = ''] of text.matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)) {
+        links.push(`${page}: ${path.join(path.dirname(page), link)}`);
+      }
+    }
+    expect(links).toContain('README.md: docs/ARCHITECTURE.md');
+    const dead = links.filter((it) => !existsSync(inPackage(it.slice(it.indexOf(': ') + 2))));
+    expect(dead.filter((it) => !/^README\.md: (CONTRIBUTING\.md|examples\/)/.test(it))).toEqual([]);
   });
 
   test('installs only debug, ms and the binary of the platform', async () => {
