@@ -97,6 +97,14 @@ const cases: [string, Record<string, string>, RegExp][] = [
     /^src\/runtime\/clock\.rs:1: names sctp_proto/,
   ],
   [
+    'each crate of others is named in its place only',
+    {
+      'Cargo.toml':
+        'version = "1.2.3"\n[[bench]]\nname = "floors"\n[dependencies]\nquick-sort = "1"\n',
+    },
+    /^Cargo\.toml: quick_sort has neither an owner/,
+  ],
+  [
     'one file reads the clock',
     { 'src/runtime/usage.rs': '#![allow(unsafe_code)]\nlet time = start.elapsed();\n' },
     /^src\/runtime\/usage\.rs:2: \.elapsed\(\)/,

@@ -32,7 +32,6 @@ export const NOT_PEERS = [
   'ff02::1',
   'fe80::1',
 ];
-export const NOT_SUBCHANNELS: unknown[] = notIntegers(0, 65_535);
 
 /** The options of a transport with SCTP that take a number of bytes. */
 export const SCTP_SIZES = [

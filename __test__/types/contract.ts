@@ -94,7 +94,7 @@ export async function optionsAreTyped(
   same<Awaited<ReturnType<typeof transport.consume>>, never>(true);
 }
 
-export function kindsOfTransportsAreToldApart(
+export function kindsOfTransportsDiffer(
   transport: types.WebRtcTransport | types.PlainTransport | types.DirectTransport,
 ): types.IceState | types.TransportTuple | undefined {
   switch (transport.type) {

@@ -12,12 +12,7 @@ const { code, comments } = require('./repository');
 const WITH_FOREIGN_SYMBOLS = /^(docs\/(mediasoup-compat|migration)|CHANGELOG)\.md$/;
 
 /** Names of Linux and of sctp-proto that the other documents mention, although no code of ours has them. */
-const FOREIGN = new Set([
-  'rmem_max',
-  'wmem_max',
-  'expire_inflight_messages',
-  'get_data_packets_to_retransmit',
-]);
+const FOREIGN = new Set(['rmem_max', 'expire_inflight_messages', 'get_data_packets_to_retransmit']);
 
 const EXTENSION = '(?:rs|js|mjs|cjs|ts|mts|md|json|toml|sh|svg|yml)';
 const FILE_NAME = new RegExp(`(?<![\\w./@-])[\\w./-]*\\w\\.${EXTENSION}(?![\\w/-]|\\.\\w)`, 'g');

@@ -28,10 +28,13 @@ const ROOMS = ['proto', 'sfu', 'runtime', 'binding'];
  * @type {Record<string, string[]>}
  */
 const OWNERS = {
+  aws_lc_rs: ['src/proto/certificate', 'src/proto/dtls/'],
+  crc32c: ['src/proto/sctp/wire.rs'],
   dimpl: ['src/proto/dtls', 'src/proto/certificate.rs'],
   libc: ['src/runtime/'],
   napi: ['src/binding/'],
   napi_derive: ['src/binding/'],
+  pem_rfc7468: ['src/proto/certificate/'],
   quinn_udp: ['src/runtime/'],
   sctp_proto: ['src/proto/sctp/engine'],
   socket2: ['src/runtime/'],
@@ -39,6 +42,9 @@ const OWNERS = {
   tokio: ['src/runtime/'],
   windows_sys: ['src/runtime/'],
 };
+
+/** The crates that every room may name. */
+const OPEN = ['bytes', 'log', 'rand', 'rustc_hash', 'serde', 'serde_json', 'thiserror', 'uuid'];
 
 const CLOCK = 'src/runtime/clock.rs';
 
@@ -261,12 +267,33 @@ function testFiles(repository) {
   return new Set(repository.matching(/^src\/.*\.rs$/).filter((file) => !released.includes(file)));
 }
 
+/**
+ * The crates that Cargo.toml has for what is released.
+ * @param {Repository} repository
+ */
+function dependencies(repository) {
+  const sections = repository.text('Cargo.toml').split(/^(?=\[)/m);
+  return sections
+    .filter((it) => /^\[(?:target\..*\.)?dependencies\]/.test(it))
+    .flatMap((it) =>
+      [...it.matchAll(/^([\w-]+) *=/gm)].map(([, name]) => name.replaceAll('-', '_')),
+    );
+}
+
 /** @param {Repository} repository */
 function cratesHaveOwners(repository) {
   const pattern = new RegExp(`\\b(?:${Object.keys(OWNERS).join('|')})(?=::|;| as )`, 'g');
-  return occurrences(repository, pattern)
-    .filter(({ file, text }) => !OWNERS[text].some((owner) => file.startsWith(owner)))
-    .map(({ file, line, text }) => `${file}:${line}: names ${text}, as only ${OWNERS[text]} may`);
+  return [
+    ...dependencies(repository)
+      .filter((name) => !OPEN.includes(name) && !Object.hasOwn(OWNERS, name))
+      .map(
+        (name) =>
+          `Cargo.toml: ${name} has neither an owner in scripts/laws/rust.js nor is it open to all`,
+      ),
+    ...occurrences(repository, pattern)
+      .filter(({ file, text }) => !OWNERS[text].some((owner) => file.startsWith(owner)))
+      .map(({ file, line, text }) => `${file}:${line}: names ${text}, as only ${OWNERS[text]} may`),
+  ];
 }
 
 /** @param {Repository} repository */

@@ -228,4 +228,4 @@ function faults({ name, addon, files, size, unpackedSize }) {
   return found;
 }
 
-module.exports = { BOUNDS, TARGETS, faults, npm, npmEnvironment, pack };
+module.exports = { faults, npm, npmEnvironment, pack };
