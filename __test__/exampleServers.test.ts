@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
@@ -31,23 +40,41 @@ async function join(channels: ChannelOptions[]): Promise<WebRtcPeer> {
   return peer;
 }
 
-const refused = test.each([
-  ['an offer without a fingerprint', 'hello', 'the offer has no fingerprint'],
-  ['a fingerprint that is none', 'a=fingerprint:sha-256 hello', 'fingerprint'],
-  ['an offer that is too long', `${'v=0\n'.repeat(5000)}a=fingerprint:sha-256 00`, 'the offer'],
-]);
+/** @param noFingerprint - what the server says to an offer without one. */
+function refusesOffers(noFingerprint: string): void {
+  test.each([
+    ['an offer without a fingerprint', 'hello', noFingerprint],
+    ['a fingerprint that is none', 'a=fingerprint:sha-256 hello', 'fingerprint'],
+    ['an offer that is too long', `${'v=0\n'.repeat(5000)}a=fingerprint:sha-256 00`, 'the offer'],
+  ])('answers %s with 400 and the reason', async (_title, offer, reason) => {
+    const response = await post(offer);
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining(reason),
+    ]);
+  });
+}
 
 describe('examples/starter', () => {
+  const starter = path.join(ROOT, 'examples/starter');
+  let folder: string;
+
   beforeEach(async () => {
-    server = await startServer('starter/server.js');
+    // A copy beside an installed datasoup, as a user has it.
+    folder = mkdtempSync(path.join(tmpdir(), 'datasoup-'));
+    mkdirSync(path.join(folder, 'node_modules'));
+    symlinkSync(ROOT, path.join(folder, 'node_modules/datasoup'));
+    cpSync(starter, path.join(folder, 'starter'), { recursive: true });
+    server = await startServer(path.join(folder, 'starter/server.mjs'));
   });
 
-  test('has at most 60 lines', () => {
-    const lines = ['server.js', 'index.html'].map((file) =>
-      readFileSync(path.join(ROOT, 'examples/starter', file), 'utf8')
-        .trimEnd()
-        .split('\n'),
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test('is one page and one server, together of at most 60 lines', () => {
+    const lines = readdirSync(starter).map((file) =>
+      readFileSync(path.join(starter, file), 'utf8').trimEnd().split('\n'),
     );
+    expect(lines).toHaveLength(2);
     expect(lines.flat().length).toBeLessThanOrEqual(60);
   });
 
@@ -62,13 +89,7 @@ describe('examples/starter', () => {
     expect(await basil.untilMessages(0, 2)).toEqual(['hello', 'still here']);
   });
 
-  refused('answers %s with 400 and the reason', async (_title, offer, reason) => {
-    const response = await post(offer);
-    expect([response.status, await response.text()]).toEqual([
-      400,
-      expect.stringContaining(reason),
-    ]);
-  });
+  refusesOffers('fingerprints[0].value');
 });
 
 describe('examples/file-transfer', () => {
@@ -207,13 +228,7 @@ describe('examples/game', () => {
     expect(after.players[1]).toEqual(before.players[1]);
   });
 
-  refused('answers %s with 400 and the reason', async (_title, offer, reason) => {
-    const response = await post(offer);
-    expect([response.status, await response.text()]).toEqual([
-      400,
-      expect.stringContaining(reason),
-    ]);
-  });
+  refusesOffers('the offer has no fingerprint');
 });
 
 describe('the world of examples/game', () => {

@@ -11,7 +11,7 @@ const path = require('node:path');
 
 const { PeerConnection, cleanup } = require('node-datachannel');
 
-const STARTER = path.join(__dirname, 'starter/server.js');
+const STARTER = path.join(__dirname, 'starter/server.mjs');
 
 /**
  * Connects a client and resolves with its channels, once they are open.

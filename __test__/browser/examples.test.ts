@@ -62,7 +62,7 @@ const channelOpen = (): boolean =>
 declare const connections: RTCPeerConnection[];
 
 test('examples/starter: what a tab says is shown in all tabs, as text', async () => {
-  server = await startServer('starter/server.js');
+  server = await startServer('starter/server.mjs');
   const [anise, basil] = [await open(), await open()];
   await Promise.all([anise, basil].map((page) => page.waitForFunction(channelOpen)));
 

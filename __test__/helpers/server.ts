@@ -22,13 +22,16 @@ export interface Server {
   stop(): Promise<number | null>;
 }
 
-/** Starts a server of examples/, on a free port by default, and waits for its address. `settings`: its environment. */
+/**
+ * Starts a server of examples/ or of an absolute path, on a free port by default, and waits for its address.
+ * `settings`: its environment.
+ */
 export async function startServer(
   script: string,
   port = '0',
   settings: Record<string, string> = {},
 ): Promise<Server> {
-  const child = spawn(process.execPath, [path.join(ROOT, 'examples', script)], {
+  const child = spawn(process.execPath, [path.resolve(ROOT, 'examples', script)], {
     env: { ...process.env, PORT: port, HOST: '127.0.0.1', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
