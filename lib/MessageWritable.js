@@ -35,7 +35,7 @@ class MessageWritable extends Writable {
   /** Charged bytes sent since `routed()` was last awaited. */
   #sent = 0;
   /**
-   * In `sink.waiting` while the queue of the DataProducer is full.
+   * Sends the rest of a write. It is in `sink.waiting` while the queue of the DataProducer is full.
    *
    * @type {() => void}
    */

@@ -54,7 +54,7 @@ class Simulation {
   }
 
   /**
-   * Starts a host, also again under its name.
+   * Starts a host, or a new process of a host that has ended.
    *
    * @param {string} name
    */

@@ -217,7 +217,7 @@ const FAULTS = [
     name: 'bus down for 10 s',
     async run({ simulation, names }) {
       simulation.bus.down = true;
-      // There is news of which hosts learn late.
+      // A fiftieth of the hosts announces something, which the others learn late.
       await simulation.run(OUTAGE / 2);
       for (const name of simulation.random.sample(names, Math.ceil(names.length / 50))) {
         simulation.hosts.get(name)?.announceAnother();

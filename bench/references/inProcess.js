@@ -41,7 +41,7 @@ function echoThread() {
 }
 
 /**
- * The same messages to a thread and back.
+ * Sends the messages of `emitter()` to a thread and back.
  *
  * @param {{ count: number, size: number }} options
  * @returns {import('../types').Load}

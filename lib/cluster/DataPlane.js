@@ -71,7 +71,7 @@ class DataPlane {
   #opening = 0;
   /** What has come through pipes. @type {Map<string, Taken>} */
   #taken = new Map();
-  /** The end of what is done for an id. @type {Map<string, Promise<void>>} */
+  /** Of each id: resolves once what was asked for it last is done. @type {Map<string, Promise<void>>} */
   #turns = new Map();
   /** @type {Map<string, Promise<Tunnel>>} */
   #tunnels = new Map();
@@ -321,7 +321,8 @@ class DataPlane {
   async #makeTunnel({ router, dataProducer }) {
     const piping = { dataProducerId: dataProducer.id, router: this.#gateway };
 
-    // What is asked in one macrotask sees one instant, but the first call has to make the transports of the tunnel.
+    // The counters have to be those of the moment in which the tunnel begins, so both are asked for in one macrotask
+    // below. This first call makes the transports, which takes longer.
     const first = await router.pipeToRouter(piping);
 
     first.pipeDataConsumer?.close();

@@ -10,7 +10,7 @@
 // It reads no clock, makes no random numbers and opens no sockets: bus, clock, random numbers, sealer and data plane
 // are passed in, and tests pass in simulated ones. A beat each fifth of the lease drives what counts silence. Resync is
 // the only recovery: when messages of the bus may be lost, or this process has been paused for half a lease, the host
-// says its state in all rooms, at most once a beat. What others have changed meanwhile, their beats show.
+// says its state in all rooms, at most once a beat. The beats of others show what they have changed.
 
 const { Gives } = require('./Gives');
 const { Link } = require('./Link');

@@ -271,7 +271,7 @@ class Lists {
 
   /**
    * Publishes the state of all rooms. Hosts that have missed something ask, and so do those that this host does not
-   * know. What it has missed of hosts that it knows, their beats show.
+   * know. The beats of those that it knows show what it has missed.
    */
   resync() {
     for (const room of this.#rooms.values()) {

@@ -120,7 +120,7 @@ class Peers {
     return peer?.confirmed ? peer : undefined;
   }
 
-  /** Those in rooms of this host. */
+  /** The peers in rooms of this host. */
   sharing() {
     return [...this.#peers.values()].filter((peer) => peer.sharing);
   }

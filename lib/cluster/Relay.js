@@ -179,7 +179,7 @@ class Relay {
     for (let at = 0; at + 2 <= bytes.length && !this.#closed;) {
       const end = at + 2 + bytes.readUInt16BE(at);
 
-      // Nothing true comes before the pipe is there.
+      // Nothing that comes before the pipe is attached can be for it.
       const isReady = this.#attached && this.#socket.getSendQueueSize() <= MAX_WAITING;
 
       if (!isReady || end > bytes.length) {

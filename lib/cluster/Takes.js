@@ -16,7 +16,7 @@ const { Way, Ways } = require('./Way');
 const PATIENCE = 1000;
 const GATHER = 50;
 
-/** How often the origin is asked to send what it could not. */
+/** How often the origin is asked again for what it could not send. */
 const TRIES = 4;
 
 /** After how many unanswered `want`s a take that was never ready fails. */
@@ -45,7 +45,7 @@ class Item {
   /** Counts the changes of what is wanted. `confirmed`: the last one that the origin has answered. */
   version = 1;
   confirmed = 0;
-  /** Whether the change is about subchannels only, and can wait for more. */
+  /** Whether only subchannels have changed, so that the next `want` may wait until more have. */
   patient = false;
   /** @type {'none' | 'taking' | 'taken'} */
   stream = 'none';
@@ -287,7 +287,7 @@ class Takes {
     const { pipe } = source.way;
 
     if (!pipe) {
-      // Releases need none: the origin has lost what went through the former one.
+      // Without a pipe nothing has to be released: the origin forgets the wants of a pipe that has ended.
       for (const [id, item] of source.items) {
         if (item.wanted === null) {
           source.items.delete(id);
@@ -323,7 +323,7 @@ class Takes {
   }
 
   /**
-   * Fails what never was ready: what was is kept until its host is gone.
+   * Fails the takes that were never ready. Others are kept until their host is gone.
    *
    * @param {Source} source
    * @param {Error} cause
@@ -469,7 +469,7 @@ class Takes {
         if (item.wanted === null) {
           source.items.delete(id);
         } else {
-          this.#fail(source, item, new Error(`host ${source.host} has no ${id}`));
+          this.#fail(source, item, new Error(`host ${source.host} has no DataProducer ${id}`));
         }
       }
     }
@@ -539,7 +539,7 @@ class Takes {
   #fail(source, item, error) {
     this.#untake(item);
     if (source.way.pipe) {
-      // The origin may send it.
+      // The origin may send it already: the next `want` says that it is not wanted.
       item.wanted = null;
       item.version += 1;
       item.patient = false;

@@ -100,7 +100,7 @@ class Ways {
   }
 
   /**
-   * What to try next.
+   * Which carrier to try next.
    *
    * @param {string} host
    * @returns {Carrier}
@@ -196,7 +196,7 @@ class Way {
     this.#age += 1;
     // At most a beat per tick: a pause of this process is not the silence of the host.
     this.#silent = Math.min(this.#silent + 1, pipe.silence / beat);
-    // An idle pipe is heard more often than that.
+    // Even an idle pipe is heard more often than every two beats.
     if (this.#age > BEATS && this.#silent < 2) {
       this.#onStable(connection);
     }
@@ -414,7 +414,7 @@ class Way {
     const known = unreached.get(this.#host) ?? { blocked: 0, carrier: 'pipe' };
 
     if (carrier === 'bus') {
-      // UDP has one try.
+      // Leaves UDP one try before the bus carries.
       unreached.set(this.#host, { ...known, blocked: FAILURES - 1 });
     } else if (blocked) {
       unreached.set(this.#host, { ...known, blocked: known.blocked + 1 });

@@ -166,7 +166,7 @@ export class World {
     return sum;
   }
 
-  /** What applications know must be what there is. */
+  /** Checks that each application knows exactly the DataProducers that the others have. */
   checkViews(): void {
     const alive = [...this.processes.values()].filter((it) => it.alive && !it.fenced);
     for (const process of alive) {
