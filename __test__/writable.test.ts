@@ -274,6 +274,88 @@ test('a destroyed stream sends nothing more, and the DataProducer forgets it', a
   expect(inbox.texts.at(-1)).toBe('after');
 });
 
+describe("a stream that is destroyed at the 'drain' for which its message waits sends nothing more", () => {
+  /** Calls `act` when the message is read again, for the second attempt to send it. */
+  function actingMessage(message: string, act: () => void): object {
+    let reads = 0;
+    return {
+      get message() {
+        if (reads++ > 0) act();
+        return message;
+      },
+    };
+  }
+
+  /** How `second`, whose message waits behind that of `first`, is destroyed; and its message. */
+  const ways: [string, (first: Writable, second: Writable, of: types.DataProducer) => unknown][] = [
+    [
+      "by the callback of another stream's write",
+      (first, second) => {
+        first.write('first', () => second.destroy());
+        return 'second';
+      },
+    ],
+    [
+      "by another stream's 'drain' listener",
+      (first, second) => {
+        while (first.write('first'));
+        first.on('drain', () => second.destroy());
+        return 'second';
+      },
+    ],
+    [
+      "by a getter of another stream's chunk",
+      (first, second) => {
+        first.write(actingMessage('first', () => second.destroy()));
+        return 'second';
+      },
+    ],
+    [
+      'by a getter of its own chunk',
+      (first, second) => {
+        first.write('first');
+        return actingMessage('second', () => second.destroy());
+      },
+    ],
+    [
+      "by a 'drain' listener of the DataProducer",
+      (first, second, dataProducer) => {
+        first.write('first');
+        dataProducer.on('drain', () => second.destroy());
+        return 'second';
+      },
+    ],
+  ];
+
+  test.each([
+    ...ways.map((way) => [100_000, ...way] as const),
+    // The queue is full again before the second attempt to send the message.
+    [1, ...ways[0]!] as const,
+  ])('with maxBufferedAmount %d, %s', async (maxBufferedAmount, _title, prepare) => {
+    const { dataProducer, inbox } = await pair({
+      maxBufferedAmount,
+      paused: true,
+      whilePaused: 'hold',
+    });
+    const [first, second] = [dataProducer.writable(), dataProducer.writable()];
+    const closed = once(second, 'close');
+    // Held, it fills the queue until resume().
+    dataProducer.send('x'.repeat(maxBufferedAmount));
+    // What waits in the stream is not sent, either.
+    second.cork();
+    second.write(prepare(first, second, dataProducer));
+    second.end('last');
+    await dataProducer.resume();
+    await closed;
+    await finished(first.end());
+    for (const text of ['after', 'the end']) {
+      dataProducer.send(text);
+      await dataProducer.drained();
+    }
+    expect([...new Set(inbox.texts.slice(1))]).toEqual(['first', 'after', 'the end']);
+  });
+});
+
 test('toWeb() makes a WritableStream with the same back-pressure and errors', async () => {
   const { dataProducer, inbox } = await pair({ maxBufferedAmount: 10_000 });
   for (const web of [dataProducer.writable().toWeb(), Writable.toWeb(dataProducer.writable())]) {

@@ -74,13 +74,22 @@ class MessageWritable extends Writable {
     try {
       const args = argumentsOf(chunk);
 
+      // A getter of the chunk may have destroyed the stream.
+      if (this.destroyed) {
+        return;
+      }
       this.#sink.send(...args);
       this.#sent += charge(args[0], args[2]);
     } catch (error) {
       if (/** @type {any} */ (error).code !== 'ERR_SEND_QUEUE_FULL') {
         return callback(/** @type {Error} */ (error));
       }
-      this.#retry = () => this._write(chunk, _encoding, callback);
+      this.#retry = () => {
+        // A callback of another stream that was retried first may have destroyed this one.
+        if (!this.destroyed) {
+          this._write(chunk, _encoding, callback);
+        }
+      };
       this.#sink.waiting.add(this.#retry);
       return;
     }
