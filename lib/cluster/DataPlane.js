@@ -11,10 +11,7 @@
 
 const { MAX_UINT16 } = require('../options/validate');
 const { LOOPBACK } = require('./Relay');
-
-/** How many bytes may wait for another host, and how many of one DataProducer. */
-const PIPE_QUEUE = 16 * 1024 * 1024;
-const QUEUE = 4 * 1024 * 1024;
+const { PIPE_QUEUE, QUEUE, TUNNEL } = require('./queues');
 
 /** How many subscriptions for relays may wait for a bus that is down. */
 const MAX_OPENING = 64;
@@ -319,7 +316,7 @@ class DataPlane {
    * @returns {Promise<Tunnel>}
    */
   async #makeTunnel({ router, dataProducer }) {
-    const piping = { dataProducerId: dataProducer.id, router: this.#gateway };
+    const piping = { ...TUNNEL, dataProducerId: dataProducer.id, router: this.#gateway };
 
     // The counters have to be those of the moment in which the tunnel begins, so both are asked for in one macrotask
     // below. This first call makes the transports, which takes longer.

@@ -6,6 +6,7 @@
 
 const { coreOf } = require('../Entity');
 const { MAX_SUBCHANNELS } = require('./messages');
+const { TUNNEL } = require('./queues');
 
 /** For how long DataConsumers get what has come before they close, in milliseconds. */
 const DRAIN = 1000;
@@ -155,7 +156,7 @@ class Path {
     const from = this.#upstream.router;
     const keepId = keep(router, from, this.id);
     const { pipeDataProducer, pipeDataConsumer } = await from
-      .pipeToRouter({ dataProducerId: this.id, router, keepId })
+      .pipeToRouter({ ...TUNNEL, dataProducerId: this.id, router, keepId })
       .catch((error) => {
         if (keepId) {
           forget(router, this.id);

@@ -1,0 +1,13 @@
+'use strict';
+
+// How many bytes may wait on the way from host to host, beside those of the applications' own DataConsumers.
+
+/** On one pipe or tunnel. */
+const PIPE_QUEUE = 16 * 1024 * 1024;
+/** Of one DataProducer there. */
+const QUEUE = 4 * 1024 * 1024;
+
+/** The options of `pipeToRouter()` with which a tunnel holds what a pipe to another host holds. */
+const TUNNEL = { sctpSendBufferSize: PIPE_QUEUE, maxBufferedAmount: QUEUE };
+
+module.exports = { PIPE_QUEUE, QUEUE, TUNNEL };
