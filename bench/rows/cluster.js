@@ -29,8 +29,10 @@ const LOADS = [
   { hosts: 50, count: 200, perSecond: 50 },
 ];
 
-/** Hosts with clients, clients of each, and messages per second. */
-const FLEET = { hosts: 3, clients: 100, perSecond: 50 };
+/** Hosts with clients, and clients of each. */
+const FLEET = { hosts: 3, clients: 100 };
+/** Messages per second: where each comes alone, and where some come together. */
+const PACES = [50, 500];
 const SECONDS = 4;
 
 /**
@@ -157,15 +159,14 @@ async function withGatewayCpu(first, others, load) {
 
 /**
  * @param {'socket.io' | 'nats'} kind - of the reference.
- * @param {number} size
- * @param {string} sizeName
+ * @param {{ size: number, sizeName: string, perSecond: number }} load
  * @returns {import('../types').Row}
  */
-function toClients(kind, size, sizeName) {
-  const { hosts: count, clients: each, perSecond } = FLEET;
+function toClients(kind, { size, sizeName, perSecond }) {
+  const { hosts: count, clients: each } = FLEET;
 
   return {
-    name: `cluster-clients-${kind}-${sizeName.replace(' ', '')}`,
+    name: `cluster-clients-${kind}-${sizeName.replace(' ', '')}-${perSecond}`,
     title: `1 direct → ${count} hosts × ${each} light WebRTC, ${sizeName}, ${perSecond}/s`,
     unit: 'message',
     mark: kind === 'socket.io' ? { ratio: 0.2 } : undefined,
@@ -228,10 +229,12 @@ async function all(latencies) {
 
 module.exports = [
   ...LOADS.flatMap((load) => SIZES.map((size) => toHosts({ ...load, ...size }))),
-  ...SIZES.flatMap(({ size, sizeName }) =>
-    [
-      ...(hasSocketIo() ? [/** @type {const} */ ('socket.io')] : []),
-      /** @type {const} */ ('nats'),
-    ].map((kind) => toClients(kind, size, sizeName)),
+  ...PACES.flatMap((perSecond) =>
+    SIZES.flatMap((size) =>
+      [
+        ...(hasSocketIo() ? [/** @type {const} */ ('socket.io')] : []),
+        /** @type {const} */ ('nats'),
+      ].map((kind) => toClients(kind, { ...size, perSecond })),
+    ),
   ),
 ];
