@@ -74,7 +74,12 @@ test("'demand' counts those that the worker or a transport closes, and those of 
   expect(await taken()).toEqual([{ consumers: 1, subchannels: [] }]);
   pipeDataConsumer!.close();
   expect(await taken()).toEqual([{ consumers: 0, subchannels: [] }]);
-  const full = await transport.consumeData({
+  // No client connects, so the first message stays in the queue.
+  const webRtcTransport = await router.createWebRtcTransport({
+    listenIps: ['127.0.0.1'],
+    enableSctp: true,
+  });
+  const full = await webRtcTransport.consumeData({
     dataProducerId: source.id,
     overflow: 'close',
     maxBufferedAmount: 0,
