@@ -6,13 +6,15 @@
 // addon nor a test run, `--long` also the steps that most changes do not need, and `--list` prints them. A step that
 // fails does not stop the next ones.
 //
-// The last line is `N passed, N failed`: tests are counted one by one, every other step as one. Exits with 1 unless all
-// passed. A Jest test that was skipped counts as failed.
+// The last line is `N passed, N failed`: tests are counted one by one, every other step as one. Above it is once more
+// what failed and why, so that the end of a log suffices. Exits with 1 unless all passed. A Jest test that was skipped
+// counts as failed.
 
 const { spawn } = require('node:child_process');
 const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
+const { stripVTControlCharacters } = require('node:util');
 
 const { readOptions, refuse } = require('./options');
 
@@ -20,6 +22,11 @@ const ROOT = path.join(__dirname, '..');
 
 /** A step that takes longer hangs, and counts as failed, unless it names another limit. */
 const MINUTES = 15;
+
+/** How many lines of each failure the end of the check repeats. */
+const LINES = 25;
+/** How many failures of a step it repeats. */
+const FAILURES = 5;
 
 /**
  * @typedef {object} Step
@@ -121,11 +128,17 @@ function run(command, minutes) {
 function countCargo(output) {
   let passed = 0;
   let failed = 0;
+  const failures = [];
+  for (const [, name, text] of output.matchAll(
+    /^---- (.+) stdout ----\n([^]*?)(?=^---- |^failures:$)/gm,
+  )) {
+    failures.push(`${name}\n${text}`);
+  }
   for (const [, good, bad] of output.matchAll(/^test result: .*?(\d+) passed; (\d+) failed/gm)) {
     passed += Number(good);
     failed += Number(bad);
   }
-  return { passed, failed };
+  return { passed, failed, failures };
 }
 
 /**
@@ -135,8 +148,17 @@ function countCargo(output) {
 function countJest(file) {
   const report = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   const { numPassedTests = 0, numFailedTests = 0, numPendingTests = 0, numTodoTests = 0 } = report;
-  const { numRuntimeErrorTestSuites = 0 } = report;
+  const { numRuntimeErrorTestSuites = 0, testResults = [] } = report;
+  const failures = [];
+  for (const { name, message, assertionResults } of testResults) {
+    for (const { status, fullName, failureMessages } of assertionResults) {
+      if (status !== 'passed')
+        failures.push(`${name}: ${fullName} ${status}\n${failureMessages[0] ?? ''}`);
+    }
+    if (assertionResults.length === 0) failures.push(`${name}\n${message}`);
+  }
   return {
+    failures,
     passed: numPassedTests,
     failed: numFailedTests + numPendingTests + numTodoTests + numRuntimeErrorTestSuites,
   };
@@ -144,7 +166,7 @@ function countJest(file) {
 
 /**
  * @param {Step} step
- * @returns {Promise<{ passed: number, failed: number }>}
+ * @returns {Promise<{ passed: number, failed: number, failures: string[] }>}
  */
 async function perform({ name, command, tests, minutes = MINUTES }) {
   console.log(`\n=== ${name}: ${command}`);
@@ -156,7 +178,8 @@ async function perform({ name, command, tests, minutes = MINUTES }) {
   const seconds = Math.round((Date.now() - start) / 1000);
   console.log(`=== ${name}: ${code === 0 ? 'ok' : `exit code ${code}`} after ${seconds} s`);
 
-  let counts = { passed: Number(code === 0), failed: Number(code !== 0) };
+  /** @type {{ passed: number, failed: number, failures: string[] }} */
+  let counts = { passed: Number(code === 0), failed: Number(code !== 0), failures: [] };
   if (tests) {
     counts = tests === 'jest' ? countJest(report) : countCargo(output);
     // A run without a result, or one that failed without a failed test (it did not compile, say), is one failure.
@@ -164,6 +187,10 @@ async function perform({ name, command, tests, minutes = MINUTES }) {
     if (silent || (code !== 0 && counts.failed === 0)) counts.failed += 1;
   }
   rmSync(folder, { recursive: true });
+  // What has no failed test to show, such as a compiler's errors, stands at the end of the output.
+  if (counts.failed > 0 && counts.failures.length === 0) {
+    counts.failures.push(output.trimEnd().split('\n').slice(-LINES).join('\n'));
+  }
   return counts;
 }
 
@@ -205,15 +232,21 @@ async function main() {
 
   let passed = 0;
   let failed = 0;
-  const failures = [];
+  const broken = [];
   for (const step of steps) {
     const counts = await perform(step);
     passed += counts.passed;
     failed += counts.failed;
-    if (counts.failed > 0) failures.push(step.name);
+    if (counts.failed > 0) broken.push({ name: step.name, failures: counts.failures });
   }
   console.log();
-  for (const name of failures) console.log(`failed: ${name} (npm run check -- --only=${name})`);
+  for (const { name, failures } of broken) {
+    console.log(`failed: ${name} (npm run check -- --only=${name})`);
+    for (const failure of failures.slice(0, FAILURES)) {
+      console.log(stripVTControlCharacters(failure).split('\n').slice(0, LINES).join('\n'));
+    }
+    if (failures.length > FAILURES) console.log(`and ${failures.length - FAILURES} more`);
+  }
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }
