@@ -43,7 +43,7 @@ struct Stops {
     resumed: VecDeque<StreamId>,
     /// Resumed streams that may have messages in sctp-proto. These are read one by one, so that the window opens only
     /// as far as messages are taken.
-    lagging: VecDeque<StreamId>,
+    unread: VecDeque<StreamId>,
     /// Fences that wait for events to leave.
     fences: VecDeque<Fence>,
     /// The numbers of fences that are passed.
@@ -60,7 +60,7 @@ struct StoppedStream {
     /// How often all of its messages in sctp-proto have been read. It may wrap.
     reads: u32,
     is_in_resumed: bool,
-    is_in_lagging: bool,
+    is_in_unread: bool,
     /// Messages that were next while the stream was stopped. They come before those among the events.
     messages: VecDeque<Message>,
     /// The charge of these messages.
@@ -196,8 +196,8 @@ impl Arrivals {
         };
         it.is_stopped = false;
         if it.messages.is_empty() {
-            if !std::mem::replace(&mut it.is_in_lagging, true) {
-                stops.lagging.push_back(stream);
+            if !std::mem::replace(&mut it.is_in_unread, true) {
+                stops.unread.push_back(stream);
             }
         } else if !std::mem::replace(&mut it.is_in_resumed, true) {
             stops.resumed.push_back(stream);
@@ -213,13 +213,13 @@ impl Arrivals {
         if !self.events.is_empty() || !stops.resumed.is_empty() {
             return None;
         }
-        while let Some(stream) = stops.lagging.front() {
+        while let Some(stream) = stops.unread.front() {
             match stops.streams.get_mut(stream) {
-                Some(it) if it.is_stopped => it.is_in_lagging = false,
+                Some(it) if it.is_stopped => it.is_in_unread = false,
                 Some(_) => return Some(*stream),
                 None => {}
             }
-            stops.lagging.pop_front();
+            stops.unread.pop_front();
         }
         None
     }
@@ -227,8 +227,8 @@ impl Arrivals {
     /// sctp-proto has no more messages of the stream that [`Self::next_to_read`] has returned.
     pub(super) fn forget(&mut self, stream: StreamId) {
         let Some(stops) = &mut self.stops else { return };
-        if stops.lagging.front() == Some(&stream) {
-            stops.lagging.pop_front();
+        if stops.unread.front() == Some(&stream) {
+            stops.unread.pop_front();
         }
         if let Some(it) = stops.streams.remove(&stream) {
             stops.passed.extend(it.fences.into_iter().map(|(_, fence)| fence));
@@ -299,8 +299,8 @@ impl Arrivals {
     }
 
     /// Whether a resumed stream may still have messages in sctp-proto, and no event is ahead of them.
-    pub(super) fn lags(&self) -> bool {
-        self.stops.as_ref().is_some_and(|it| !it.lagging.is_empty()) && self.events.is_empty()
+    pub(super) fn has_unread(&self) -> bool {
+        self.stops.as_ref().is_some_and(|it| !it.unread.is_empty()) && self.events.is_empty()
     }
 
     /// Emits [`SctpEvent::ArrivalsTaken`] once the messages of `stream` that now wait have been taken, even if it is
@@ -329,9 +329,9 @@ impl Arrivals {
             return false;
         };
         let Entry::Vacant(entry) = stops.streams.entry(stream) else { return false };
-        let (is_held, is_in_lagging) = (true, true);
-        entry.insert(StoppedStream { until, is_held, is_in_lagging, ..StoppedStream::default() });
-        stops.lagging.push_back(stream);
+        let (is_held, is_in_unread) = (true, true);
+        entry.insert(StoppedStream { until, is_held, is_in_unread, ..StoppedStream::default() });
+        stops.unread.push_back(stream);
         true
     }
 
@@ -411,8 +411,8 @@ impl Stops {
                     return;
                 }
                 it.is_in_resumed = false;
-                if !it.is_stopped && !std::mem::replace(&mut it.is_in_lagging, true) {
-                    self.lagging.push_back(*stream);
+                if !it.is_stopped && !std::mem::replace(&mut it.is_in_unread, true) {
+                    self.unread.push_back(*stream);
                 }
             }
             self.resumed.pop_front();

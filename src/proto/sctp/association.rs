@@ -256,7 +256,7 @@ impl Association {
     #[cold]
     fn poll_event_among_stops(&mut self) -> Option<SctpEvent> {
         let event = self.arrivals.pop_among_stops();
-        if self.arrivals.lags() {
+        if self.arrivals.has_unread() {
             self.refill();
         }
         event

@@ -54,9 +54,9 @@ impl Egress<'_> {
                 return Err(Oversize(chunk.padded_len()));
             }
             match self.record(&chunk) {
-                Fate::Send => {}
-                Fate::Rewrite => differs = true,
-                Fate::Wait => is_due = false,
+                EgressAction::Send => {}
+                EgressAction::Rewrite => differs = true,
+                EgressAction::Wait => is_due = false,
             }
         }
         if !is_due {
@@ -102,22 +102,22 @@ impl Egress<'_> {
     }
 
     /// Records an outgoing chunk in the ledger.
-    fn record(&mut self, chunk: &Chunk<'_>) -> Fate {
+    fn record(&mut self, chunk: &Chunk<'_>) -> EgressAction {
         match chunk.kind {
             kind::SACK => return self.record_sack(chunk),
             kind::RECONFIG => return self.record_reset_requests(chunk),
             // sctp-proto repeats the chunk until everything that was sent has arrived.
-            kind::SHUTDOWN_ACK if !self.control.is_empty() => return Fate::Wait,
+            kind::SHUTDOWN_ACK if !self.control.is_empty() => return EgressAction::Wait,
             _ => {}
         }
-        Fate::Send
+        EgressAction::Send
     }
 
     /// Corrects the ledger by an outgoing SACK, whose cumulative TSN shows which DATA sctp-proto has accepted,
     /// and whose window shows how many bytes it holds.
-    fn record_sack(&mut self, chunk: &Chunk<'_>) -> Fate {
+    fn record_sack(&mut self, chunk: &Chunk<'_>) -> EgressAction {
         self.ledger.withheld_sack = None;
-        let Some(sack) = Sack::parse(chunk.value) else { return Fate::Send };
+        let Some(sack) = Sack::parse(chunk.value) else { return EgressAction::Send };
         self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
         if let Some(peer) = &mut self.ledger.peer {
             peer.received.correct(sack.cumulative);
@@ -130,12 +130,12 @@ impl Egress<'_> {
         let is_whole = reported == sack.gap_blocks()
             && self.ledger.duplicates.is_empty()
             && sack.window <= self.window.announced;
-        if is_whole { Fate::Send } else { Fate::Rewrite }
+        if is_whole { EgressAction::Send } else { EgressAction::Rewrite }
     }
 
     /// A request to reset streams waits until the peer has acknowledged what was sent on them: usrsctp would
     /// give it to the next user of the stream (RFC 6525 §5.1.2).
-    fn record_reset_requests(&mut self, chunk: &Chunk<'_>) -> Fate {
+    fn record_reset_requests(&mut self, chunk: &Chunk<'_>) -> EgressAction {
         let requests = || {
             let parameters = chunk.parameters(0).flatten();
             parameters.filter(|(kind, _)| *kind == parameter::OUTGOING_RESET).map(|(_, it)| it)
@@ -144,19 +144,19 @@ impl Egress<'_> {
             let ids = requests().flat_map(|it| it.get(12..).unwrap_or_default().chunks_exact(2));
             ids.filter_map(|id| u16_at(id, 0))
         };
-        let Some(request) = requests().next() else { return Fate::Send };
+        let Some(request) = requests().next() else { return EgressAction::Send };
         streams().for_each(|id| {
             self.ledger.waiting_resets.remove(&id);
         });
         if streams().any(|id| self.control.holds(id)) {
-            return Fate::Wait;
+            return EgressAction::Wait;
         }
         let sequence = u32_at(request, 0).unwrap_or(0);
         if self.ledger.last_reset.is_none_or(|(last, _)| last != sequence) {
             self.ledger.last_reset = Some((sequence, self.control.highest_sent()));
             streams().for_each(|id| self.control.restart(id));
         }
-        Fate::Rewrite
+        EgressAction::Rewrite
     }
 
     /// Writes a request to reset streams with the last TSN that was sent before it.
@@ -218,7 +218,7 @@ impl Egress<'_> {
 
 /// What happens to an outgoing chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum EgressAction {
     Send,
     Rewrite,
     Wait,

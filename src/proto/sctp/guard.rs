@@ -13,10 +13,10 @@
 
 mod data;
 mod effects;
-mod fate;
 mod reconfig;
 mod rewriter;
 mod sack;
+mod verdict;
 
 use std::time::Instant;
 
@@ -32,8 +32,8 @@ use super::wire::{
     u32_at,
 };
 use effects::{ChunkEffect, PendingEffects};
-use fate::Fate;
 use rewriter::Rewriter;
+use verdict::ChunkVerdict;
 
 pub(super) use data::DISCARD_STREAM;
 pub(super) use effects::StreamEffects;
@@ -207,22 +207,22 @@ impl Guard {
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
                 return Err(PacketDrop::Unexpected);
             }
-            let fate = self.fate(ledger, &mut inspection, &chunk, chunks)?;
-            self.apply(ledger, &mut inspection, &chunk, fate)?;
-            if fate == Fate::StripRest {
+            let verdict = self.verdict(ledger, &mut inspection, &chunk, chunks)?;
+            self.apply(ledger, &mut inspection, &chunk, verdict)?;
+            if verdict == ChunkVerdict::StripRest {
                 break;
             }
         }
         Ok(inspection)
     }
 
-    fn fate(
+    fn verdict(
         &mut self,
         ledger: &Ledger,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
         chunks: Chunks<'_>,
-    ) -> Result<Fate, PacketDrop> {
+    ) -> Result<ChunkVerdict, PacketDrop> {
         Ok(match chunk.kind {
             kind::INIT | kind::INIT_ACK => return Err(PacketDrop::Unexpected),
             kind::COOKIE_ECHO => {
@@ -230,54 +230,58 @@ impl Guard {
                 if cookie.is_none_or(|cookie| cookie != chunk.value) {
                     return Err(PacketDrop::Unexpected);
                 }
-                Fate::Keep
+                ChunkVerdict::Keep
             }
-            kind::COOKIE_ACK => Fate::Trim(0),
+            kind::COOKIE_ACK => ChunkVerdict::Trim(0),
             kind::ABORT => {
                 let reflected = chunk.flags & 1 != 0;
                 inspection.abort = Some(Abort { reflected, cause: u16_at(chunk.value, 0) });
-                Fate::StripRest
+                ChunkVerdict::StripRest
             }
-            kind::ERROR => Fate::Strip,
+            kind::ERROR => ChunkVerdict::Strip,
             kind::HEARTBEAT_ACK if self.unanswered_heartbeats > 0 => {
                 inspection.heartbeat_acked = true;
-                Fate::Consume
+                ChunkVerdict::Consume
             }
-            kind::HEARTBEAT_ACK => Fate::Strip,
+            kind::HEARTBEAT_ACK => ChunkVerdict::Strip,
             kind::DATA => {
                 let data = Data::parse(chunk).ok_or(PacketDrop::Malformed)?;
-                let fate = data::fate(ledger, self.gap_limit, &data)?;
-                self.pending.chunks.extend(data::passed(&data, fate).map(ChunkEffect::Data));
-                fate
+                let verdict = data::verdict(ledger, self.gap_limit, &data)?;
+                self.pending.chunks.extend(data::passed(&data, verdict).map(ChunkEffect::Data));
+                verdict
             }
             kind::SACK if self.pending.sack.is_empty() => {
-                let fate = sack::fate(ledger, chunk, &mut self.pending.violation)?;
-                if fate == Fate::Consume {
+                let verdict = sack::verdict(ledger, chunk, &mut self.pending.violation)?;
+                if verdict == ChunkVerdict::Consume {
                     self.pending.load.add(chunk.kind, chunk.value.len());
                     self.pending.sack.extend_from_slice(chunk.value);
                 }
-                fate
+                verdict
             }
             kind::HEARTBEAT => self.heartbeat_fate(inspection, chunk)?,
-            kind::FORWARD_TSN => self.forward_tsn_fate(ledger, chunk),
+            kind::FORWARD_TSN => self.forward_tsn_verdict(ledger, chunk),
             // A response and a request may come in chunks of their own.
             kind::RECONFIG if inspection.reconfigs < 2 => {
                 inspection.reconfigs += 1;
-                let fate = reconfig::fate(ledger, self.max_packet, chunk, chunks);
-                match fate {
-                    Fate::Trim(len) => reconfig::note(ledger, &mut self.pending, chunk, len),
-                    Fate::AddStreams => reconfig::note_added(ledger, &mut self.pending, chunk),
+                let verdict = reconfig::verdict(ledger, self.max_packet, chunk, chunks);
+                match verdict {
+                    ChunkVerdict::Trim(len) => {
+                        reconfig::note(ledger, &mut self.pending, chunk, len)
+                    }
+                    ChunkVerdict::AddStreams => {
+                        reconfig::note_added(ledger, &mut self.pending, chunk)
+                    }
                     _ => {}
                 }
-                fate
+                verdict
             }
-            kind::SHUTDOWN if chunk.value.len() >= 4 => Fate::Trim(4),
-            kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => Fate::Trim(0),
-            kind::SACK | kind::RECONFIG | kind::SHUTDOWN => Fate::Strip,
+            kind::SHUTDOWN if chunk.value.len() >= 4 => ChunkVerdict::Trim(4),
+            kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => ChunkVerdict::Trim(0),
+            kind::SACK | kind::RECONFIG | kind::SHUTDOWN => ChunkVerdict::Strip,
             // RFC 9260 §3.2: the two highest bits say what to do with an unknown type. (The reports
             // that 01 and 11 ask for are of no use.)
-            unknown if unknown & 0x80 == 0 => Fate::StripRest,
-            _ => Fate::Strip,
+            unknown if unknown & 0x80 == 0 => ChunkVerdict::StripRest,
+            _ => ChunkVerdict::Strip,
         })
     }
 
@@ -286,29 +290,29 @@ impl Guard {
         &self,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
-    ) -> Result<Fate, PacketDrop> {
+    ) -> Result<ChunkVerdict, PacketDrop> {
         if inspection.heartbeats > 0 {
-            return Ok(Fate::Strip);
+            return Ok(ChunkVerdict::Strip);
         }
         inspection.heartbeats = 1;
         let info = chunk.parameters(0).next().ok_or(PacketDrop::Malformed)?;
         let (kind, info) = info.map_err(|_| PacketDrop::Malformed)?;
         let fits = COMMON_HEADER + chunk.padded_len() <= self.max_packet;
         let passes = kind == parameter::HEARTBEAT_INFO && fits;
-        Ok(if passes { Fate::Trim(4 + info.len()) } else { Fate::Strip })
+        Ok(if passes { ChunkVerdict::Trim(4 + info.len()) } else { ChunkVerdict::Strip })
     }
 
-    fn forward_tsn_fate(&mut self, ledger: &Ledger, chunk: &Chunk<'_>) -> Fate {
+    fn forward_tsn_verdict(&mut self, ledger: &Ledger, chunk: &Chunk<'_>) -> ChunkVerdict {
         let well_formed = chunk.value.len() >= 4 && chunk.value.len().is_multiple_of(4);
         let agreed = ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
         if !well_formed || !agreed {
-            return Fate::Strip;
+            return ChunkVerdict::Strip;
         }
         self.pending.chunks.extend(u32_at(chunk.value, 0).map(ChunkEffect::Forwarded));
         // Pairs of a stream and a sequence number (RFC 3758 §3.2).
         let skips = chunk.value.get(4..).unwrap_or_default().chunks_exact(4);
         self.pending.streams.skipped.extend(skips.filter_map(|skip| u16_at(skip, 0)));
-        Fate::Keep
+        ChunkVerdict::Keep
     }
 
     fn apply(
@@ -316,27 +320,27 @@ impl Guard {
         ledger: &Ledger,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
-        fate: Fate,
+        verdict: ChunkVerdict,
     ) -> Result<(), PacketDrop> {
         let rewriter = &mut inspection.rewriter;
         let mut passed_len = chunk.value.len();
-        match fate {
-            Fate::Keep => rewriter.keep(chunk)?,
-            Fate::Trim(len) if len == chunk.value.len() => rewriter.keep(chunk)?,
-            Fate::Trim(len) => {
+        match verdict {
+            ChunkVerdict::Keep => rewriter.keep(chunk)?,
+            ChunkVerdict::Trim(len) if len == chunk.value.len() => rewriter.keep(chunk)?,
+            ChunkVerdict::Trim(len) => {
                 let value = chunk.value.get(..len).unwrap_or_default();
                 passed_len = value.len();
                 rewriter.differ()?.chunk(chunk.kind, chunk.flags, &[value]);
             }
-            Fate::PrefixPpid => data::write_prefixed(rewriter.differ()?, chunk),
-            Fate::Placeholder => data::write_placeholder(rewriter.differ()?, chunk),
-            Fate::AddStreams => reconfig::write_added(rewriter.differ()?, ledger, chunk),
-            Fate::Strip | Fate::StripRest => {
+            ChunkVerdict::PrefixPpid => data::write_prefixed(rewriter.differ()?, chunk),
+            ChunkVerdict::Placeholder => data::write_placeholder(rewriter.differ()?, chunk),
+            ChunkVerdict::AddStreams => reconfig::write_added(rewriter.differ()?, ledger, chunk),
+            ChunkVerdict::Strip | ChunkVerdict::StripRest => {
                 rewriter.differ()?;
                 inspection.stripped += 1;
                 return Ok(());
             }
-            Fate::Consume => return rewriter.skip(),
+            ChunkVerdict::Consume => return rewriter.skip(),
         }
         self.pending.load.add(chunk.kind, passed_len);
         Ok(())

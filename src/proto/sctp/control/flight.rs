@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::outgoing::Messages;
+use super::outgoing::OutgoingMessages;
 use super::rtt::Rtt;
-use super::scoreboard::Totals;
+use super::scoreboard::ScoreboardTotals;
 use crate::proto::message::charge;
 
 const KIB: usize = 1024;
@@ -59,8 +59,8 @@ impl Flight {
         &self,
         len: usize,
         rtt: &Rtt,
-        totals: &Totals,
-        uncut: &Messages,
+        totals: &ScoreboardTotals,
+        uncut: &OutgoingMessages,
         chunks: usize,
         sendable: usize,
     ) -> Admittance {
@@ -127,15 +127,19 @@ mod tests {
         }
     }
 
-    fn admits(len: usize, totals: Totals, chunks: usize, sendable: usize) -> Admittance {
+    fn admits(len: usize, totals: ScoreboardTotals, chunks: usize, sendable: usize) -> Admittance {
         let flight = Flight::default();
         let rtt = Rtt::new(ms(5000));
-        flight.admits(len, &rtt, &totals, &Messages::default(), chunks, sendable)
+        flight.admits(len, &rtt, &totals, &OutgoingMessages::default(), chunks, sendable)
     }
 
     #[test]
     fn messages_leave_until_they_and_their_overhead_fill_the_bound() {
-        let flying = |bytes, messages| Totals { flying: bytes, messages, ..Totals::default() };
+        let flying = |bytes, messages| ScoreboardTotals {
+            flying: bytes,
+            messages,
+            ..ScoreboardTotals::default()
+        };
         assert_eq!(admits(936, flying(130_000, 1), 1, 0), Admittance::Now);
         assert_eq!(admits(945, flying(130_000, 1), 1, 0), Admittance::Full);
         assert_eq!(admits(1, flying(1024, 2000), 1, 0), Admittance::Now);
@@ -146,8 +150,12 @@ mod tests {
 
     #[test]
     fn a_large_message_leaves_half_of_the_bound_to_others() {
-        let flying =
-            |bytes, large| Totals { flying: bytes, large, messages: 1, ..Totals::default() };
+        let flying = |bytes, large| ScoreboardTotals {
+            flying: bytes,
+            large,
+            messages: 1,
+            ..ScoreboardTotals::default()
+        };
         assert_eq!(admits(262_144, flying(64 * KIB, 0), 1, 0), Admittance::Now);
         assert_eq!(admits(262_144, flying(64 * KIB + 1, 0), 1, 0), Admittance::OnlySmaller);
         // A large message counts for half of the bound.
@@ -157,7 +165,8 @@ mod tests {
 
     #[test]
     fn no_more_waits_for_the_window_than_leaves_soon() {
-        let waiting = |bytes| Totals { waiting: bytes, messages: 1, ..Totals::default() };
+        let waiting =
+            |bytes| ScoreboardTotals { waiting: bytes, messages: 1, ..ScoreboardTotals::default() };
         assert_eq!(admits(8192, waiting(0), 1, 0), Admittance::Now);
         assert_eq!(admits(1000, waiting(7192), 1, 0), Admittance::Now);
         assert_eq!(admits(1001, waiting(7192), 1, 0), Admittance::Full);

@@ -39,7 +39,7 @@ struct Given {
 
 /// A message that is not cut to its end.
 #[derive(Debug)]
-struct Uncut {
+struct UncutModel {
     /// The value of all its bytes.
     byte: u8,
     rest: usize,
@@ -51,12 +51,12 @@ struct Uncut {
 
 /// The DATA and the FORWARD-TSN of a packet, as distances from the first TSN.
 #[derive(Debug, Default)]
-struct Sent {
+struct WirePacket {
     chunks: Vec<u32>,
     forward: Option<u32>,
 }
 
-impl Uncut {
+impl UncutModel {
     fn is_late(&self, now: Instant) -> bool {
         matches!(self.limit, Some(SendLimit::Deadline(at)) if at <= now)
     }
@@ -68,25 +68,25 @@ struct Scene {
     control: Control,
     first: u32,
     given: Vec<Given>,
-    uncut: VecDeque<Uncut>,
+    uncut: VecDeque<UncutModel>,
     messages: u8,
-    wire: VecDeque<Sent>,
-    peer: Peer,
+    wire: VecDeque<WirePacket>,
+    peer: PeerModel,
     /// The value of our last SACK.
     ours: Vec<u8>,
 }
 
 /// What has arrived at the peer.
 #[derive(Debug, Default)]
-struct Peer {
+struct PeerModel {
     /// How many TSNs have arrived from the first one on.
     count: u32,
     beyond: BTreeSet<u32>,
     duplicates: Vec<u32>,
 }
 
-impl Peer {
-    fn take(&mut self, sent: Sent) {
+impl PeerModel {
+    fn take(&mut self, sent: WirePacket) {
         for number in sent.chunks {
             if number < self.count || !self.beyond.insert(number) {
                 self.duplicates.push(number);
@@ -133,7 +133,7 @@ impl Scene {
             uncut: VecDeque::new(),
             messages: 0,
             wire: VecDeque::new(),
-            peer: Peer::default(),
+            peer: PeerModel::default(),
             ours: vec![0; 12],
         }
     }
@@ -199,7 +199,14 @@ impl Scene {
             let (ordered, stream) = (flags & 1 == 0, u16::from(flags >> 1 & 3));
             self.messages = self.messages.wrapping_add(1);
             let byte = self.messages;
-            self.uncut.push_back(Uncut { byte, rest: len, begins: true, ordered, stream, limit });
+            self.uncut.push_back(UncutModel {
+                byte,
+                rest: len,
+                begins: true,
+                ordered,
+                stream,
+                limit,
+            });
             let payload = vec![byte; len].into();
             self.control.write(Outgoing { stream, ppid: 53, payload, ordered, limit });
         }
@@ -222,7 +229,7 @@ impl Scene {
                 assert_eq!(len, message.rest.min(self.control.segment));
             }
             message.rest = if is_cut_off { 0 } else { message.rest - len };
-            let Uncut { byte, rest, begins, ordered, limit, .. } = *message;
+            let UncutModel { byte, rest, begins, ordered, limit, .. } = *message;
             assert_eq!(
                 flags,
                 u8::from(rest == 0) | u8::from(begins) << 1 | u8::from(!ordered) << 2
@@ -274,7 +281,7 @@ impl Scene {
         assert!(checksum_matches(packet));
         let (header, chunks) = Header::parse(packet).expect("a header");
         assert_eq!(header, HEADER);
-        let mut sent = Sent::default();
+        let mut sent = WirePacket::default();
         for chunk in chunks {
             let chunk = chunk.expect("whole chunks");
             match chunk.kind {

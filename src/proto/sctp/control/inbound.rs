@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::super::wire::{Sack, before};
 use super::congestion::{Ack, Loss};
 use super::recovery::{Cause, Recovery, Reduction};
-use super::scoreboard::{Progress, Transmission};
+use super::scoreboard::{ChunkProgress, Transmission};
 use super::timer::Due;
-use super::{Control, Limited};
+use super::{Control, WindowLimited};
 
 /// What a SACK acknowledges for the first time.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ impl Control {
         while before(self.board.cumulative(), sack.cumulative) {
             let tsn = self.board.tsn(0);
             let Some(entry) = self.board.pop() else { break };
-            if !matches!(entry.progress, Progress::Flying | Progress::Lost) {
+            if !matches!(entry.progress, ChunkProgress::Flying | ChunkProgress::Lost) {
                 continue;
             }
             if entry.abandoned && self.was_skipped(now, tsn, entry.sent_at) {
@@ -100,9 +100,9 @@ impl Control {
             let end = usize::from(last).min(self.board.sent());
             for position in usize::from(first).saturating_sub(1)..end {
                 let Some(entry) = self.board.get(position) else { break };
-                if matches!(entry.progress, Progress::Flying | Progress::Lost) {
+                if matches!(entry.progress, ChunkProgress::Flying | ChunkProgress::Lost) {
                     let (tsn, transmission) = (self.board.tsn(position), entry.transmission());
-                    self.board.update(position, |entry| entry.progress = Progress::Arrived);
+                    self.board.update(position, |entry| entry.progress = ChunkProgress::Arrived);
                     self.on_arrived(now, tsn, transmission, &mut news);
                 }
             }
@@ -166,7 +166,7 @@ impl Control {
             in_recovery: self.in_recovery(),
         });
         if delivery.round_over {
-            self.limited = Limited { now: false, before: self.limited.now };
+            self.limited = WindowLimited { now: false, before: self.limited.now };
         }
         self.reduce_flight(news.bytes, has_advanced && lost == 0);
     }
@@ -232,11 +232,12 @@ impl Control {
         let in_flight = self.board.totals().flying;
         // The peer has reported the first missing chunk in a gap block but does not acknowledge it: it has discarded
         // what it reported (RFC 9260 §6.2.1 D iii).
-        let reneged = self.board.get(0).is_some_and(|entry| entry.progress == Progress::Arrived);
+        let reneged =
+            self.board.get(0).is_some_and(|entry| entry.progress == ChunkProgress::Arrived);
         let mut lost = Vec::new();
         for (position, entry) in self.board.sent_entries() {
-            let is_gone = entry.progress == Progress::Arrived && reneged && !entry.abandoned;
-            if entry.progress == Progress::Flying || is_gone {
+            let is_gone = entry.progress == ChunkProgress::Arrived && reneged && !entry.abandoned;
+            if entry.progress == ChunkProgress::Flying || is_gone {
                 lost.push(self.board.tsn(position));
             }
         }
@@ -267,8 +268,8 @@ impl Control {
         self.congestion.undo();
         for position in 0..self.board.sent() {
             let entry = self.board.get(position);
-            if entry.is_some_and(|it| it.progress == Progress::Lost && it.by_timeout) {
-                self.board.update(position, |entry| entry.progress = Progress::Flying);
+            if entry.is_some_and(|it| it.progress == ChunkProgress::Lost && it.by_timeout) {
+                self.board.update(position, |entry| entry.progress = ChunkProgress::Flying);
             }
         }
     }

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use super::super::counters::MessageTally;
 use super::super::wire::before;
 use super::outgoing::{Cut, SendLimit};
-use super::scoreboard::{Progress, Scoreboard};
+use super::scoreboard::{ChunkProgress, Scoreboard};
 
 /// The heap keeps at most this many outdated deadlines, plus one for each message.
 const MAX_FORGOTTEN: usize = 64;
 
 /// A message with a limit, some of whose chunks have a TSN. Its TSNs are consecutive.
 #[derive(Debug)]
-struct Limited {
+struct LimitedMessage {
     len: usize,
     limit: SendLimit,
     first: u32,
@@ -35,7 +35,7 @@ struct Limited {
     may_arrive: bool,
 }
 
-impl Limited {
+impl LimitedMessage {
     /// Whether an acknowledgement at `now` may answer the FORWARD-TSN. One that comes much sooner than the shortest
     /// `round_trip` does not.
     fn may_be_skipped(&self, now: Instant, round_trip: Duration) -> bool {
@@ -47,7 +47,7 @@ impl Limited {
 #[derive(Debug, Default)]
 pub(super) struct Lifetimes {
     /// In the order of TSNs.
-    limited: VecDeque<Limited>,
+    limited: VecDeque<LimitedMessage>,
     /// Their deadlines, each with the first TSN, the earliest on top. Some may belong to messages that are no longer
     /// there.
     deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
@@ -64,7 +64,7 @@ impl Lifetimes {
             if let SendLimit::Deadline(at) = limit {
                 self.deadlines.push(Reverse((at, tsn)));
             }
-            self.limited.push_back(Limited {
+            self.limited.push_back(LimitedMessage {
                 len: cut.rest,
                 limit,
                 first: tsn,
@@ -139,7 +139,7 @@ impl Lifetimes {
             };
             let is_pending = |position| {
                 let progress = board.get(position).map(|entry| entry.progress);
-                matches!(progress, Some(Progress::Waiting | Progress::Lost))
+                matches!(progress, Some(ChunkProgress::Waiting | ChunkProgress::Lost))
             };
             if !message.is_whole || positions(message, board).any(is_pending) {
                 self.give_up(now, index, board);
@@ -224,7 +224,7 @@ impl Lifetimes {
 }
 
 /// The positions of a message's chunks in the ring.
-fn positions(message: &Limited, board: &Scoreboard) -> std::ops::Range<usize> {
+fn positions(message: &LimitedMessage, board: &Scoreboard) -> std::ops::Range<usize> {
     let end = board.position(message.last).map_or(0, |last| last + 1);
     let begin = board.position(message.first).unwrap_or(0);
     begin.min(end)..end
@@ -234,8 +234,8 @@ fn positions(message: &Limited, board: &Scoreboard) -> std::ops::Range<usize> {
 pub(super) fn abandon(board: &mut Scoreboard, position: usize) {
     board.update(position, |entry| {
         entry.abandoned = true;
-        if matches!(entry.progress, Progress::Waiting | Progress::Lost) {
-            entry.progress = Progress::Dropped;
+        if matches!(entry.progress, ChunkProgress::Waiting | ChunkProgress::Lost) {
+            entry.progress = ChunkProgress::Dropped;
         }
     });
 }

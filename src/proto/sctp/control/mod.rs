@@ -78,7 +78,7 @@ use flight::Flight;
 use forward::Forward;
 use holes::Holes;
 use lifetimes::Lifetimes;
-use outgoing::Messages;
+use outgoing::OutgoingMessages;
 use pacing::Pacer;
 use rack::Rack;
 use rate::DeliveryRate;
@@ -92,7 +92,7 @@ pub(super) use outgoing::{Outgoing, SendLimit};
 
 /// Whether the window or the pacer kept something from being sent.
 #[derive(Debug, Clone, Copy, Default)]
-struct Limited {
+struct WindowLimited {
     /// In this round.
     now: bool,
     /// In the last one.
@@ -107,7 +107,7 @@ pub(super) struct Control {
     max_packet: usize,
     board: Scoreboard,
     lifetimes: Lifetimes,
-    messages: Messages,
+    messages: OutgoingMessages,
     flight: Flight,
     forward: Forward,
     rtt: Rtt,
@@ -131,7 +131,7 @@ pub(super) struct Control {
     probed: Option<Probed>,
     /// When the pacer lets the next packet leave.
     paced_until: Option<Instant>,
-    limited: Limited,
+    limited: WindowLimited,
     /// The bytes marked lost since the last acknowledgement.
     newly_lost: usize,
     retransmitted: Retransmitted,
@@ -155,7 +155,7 @@ impl Control {
             rack: Rack::new(board.cumulative()),
             board,
             lifetimes: Lifetimes::default(),
-            messages: Messages::default(),
+            messages: OutgoingMessages::default(),
             flight: Flight::default(),
             forward: Forward::default(),
             rtt: Rtt::new(timer::CEILING),
@@ -172,7 +172,7 @@ impl Control {
             probe: false,
             probed: None,
             paced_until: None,
-            limited: Limited::default(),
+            limited: WindowLimited::default(),
             newly_lost: 0,
             retransmitted: Retransmitted::default(),
             spurious: 0,

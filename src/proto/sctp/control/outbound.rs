@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::super::counters::MessageTally;
 use super::super::wire::{COMMON_HEADER, Header, Writer};
-use super::congestion::Sent;
+use super::congestion::SentPacket;
 use super::recovery::Probed;
-use super::scoreboard::Progress;
+use super::scoreboard::ChunkProgress;
 use super::{Control, lifetimes, packet, thin};
 
 /// Below this round trip not every packet asks for an immediate acknowledgement (RFC 7053), which would cost more than
@@ -18,7 +18,7 @@ const MAX_ASKED_SEGMENTS: usize = 10;
 
 /// What the next packet has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
+enum NextPacket {
     /// Lost chunks, from this position on.
     Again(usize),
     /// Chunks that have not been sent, from this position on.
@@ -27,7 +27,7 @@ enum Next {
 
 /// Why a chunk is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+enum RetransmitReason {
     Lost,
     Probe,
 }
@@ -79,8 +79,10 @@ impl Control {
                 return;
             }
             match next {
-                Next::Again(position) => self.send_again(now, header, position, writer, send),
-                Next::New(position) => self.send_new(now, header, position, more, writer, send),
+                NextPacket::Again(position) => self.send_again(now, header, position, writer, send),
+                NextPacket::New(position) => {
+                    self.send_new(now, header, position, more, writer, send)
+                }
             }
         }
         let totals = self.board.totals();
@@ -112,18 +114,18 @@ impl Control {
 
     /// What may leave next. A window of either side always lets one packet leave if nothing is in flight
     /// (RFC 9260 §6.1 A).
-    fn next(&mut self) -> Option<Next> {
+    fn next(&mut self) -> Option<NextPacket> {
         let flying = self.board.totals().flying;
         let room = self.congestion_room();
         if let Some(position) = self.board.first_lost() {
             let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
             let must = flying == 0 || self.recovery.as_ref().is_some_and(|it| it.must_resend);
-            return (must || len <= room).then_some(Next::Again(position));
+            return (must || len <= room).then_some(NextPacket::Again(position));
         }
         let position = self.board.first_waiting()?;
         let len = self.board.get(position).map_or(0, |entry| usize::from(entry.len));
         self.limited.now |= len > room;
-        (flying == 0 || len <= self.room()).then_some(Next::New(position))
+        (flying == 0 || len <= self.room()).then_some(NextPacket::New(position))
     }
 
     fn send_new(
@@ -140,7 +142,7 @@ impl Control {
         while let Some(entry) = self.board.get(end) {
             let (padded, len) = (entry.chunk.padded_len(), usize::from(entry.len));
             let fits = size + padded <= self.max_packet && bytes + len <= room;
-            if entry.progress != Progress::Waiting || (end > begin && !fits) {
+            if entry.progress != ChunkProgress::Waiting || (end > begin && !fits) {
                 break;
             }
             (end, size, bytes) = (end + 1, size + padded, bytes + len);
@@ -198,7 +200,7 @@ impl Control {
         let mut positions = Vec::new();
         for position in begin..self.board.sent() {
             let Some(entry) = self.board.get(position) else { break };
-            if entry.progress != Progress::Lost {
+            if entry.progress != ChunkProgress::Lost {
                 continue;
             }
             let (padded, len) = (entry.chunk.padded_len(), usize::from(entry.len));
@@ -209,7 +211,7 @@ impl Control {
             positions.push(position);
             (size, bytes) = (size + padded, bytes + len);
         }
-        self.resend(now, header, &positions, Reason::Lost, writer, send);
+        self.resend(now, header, &positions, RetransmitReason::Lost, writer, send);
     }
 
     /// Sends a tail loss probe: new data, or the last chunk again (RFC 8985 §7.3).
@@ -228,14 +230,14 @@ impl Control {
         }
         let candidate = self.board.sent_entries().rev().find(|(position, entry)| {
             let tsn = self.board.tsn(*position);
-            matches!(entry.progress, Progress::Flying | Progress::Lost)
+            matches!(entry.progress, ChunkProgress::Flying | ChunkProgress::Lost)
                 && !entry.abandoned
                 && self.lifetimes.allows(now, tsn, entry.transmissions())
         });
         if let Some((position, _)) = candidate {
             let (tsn, end) = (self.board.tsn(position), self.board.highest_sent());
             self.probed = Some(Probed { tsn, end });
-            self.resend(now, header, &[position], Reason::Probe, writer, send);
+            self.resend(now, header, &[position], RetransmitReason::Probe, writer, send);
         }
     }
 
@@ -245,7 +247,7 @@ impl Control {
         now: Instant,
         header: Header,
         positions: &[usize],
-        reason: Reason,
+        reason: RetransmitReason,
         writer: &mut Writer,
         send: &mut impl FnMut(&[u8]),
     ) {
@@ -263,12 +265,12 @@ impl Control {
             let Some(entry) = self.board.get(*position) else { continue };
             let (len, by_timeout) = (usize::from(entry.len), entry.by_timeout);
             let tally = match reason {
-                Reason::Probe => &mut self.retransmitted.probe,
-                Reason::Lost if by_timeout => &mut self.retransmitted.timeout,
-                Reason::Lost => &mut self.retransmitted.rack,
+                RetransmitReason::Probe => &mut self.retransmitted.probe,
+                RetransmitReason::Lost if by_timeout => &mut self.retransmitted.timeout,
+                RetransmitReason::Lost => &mut self.retransmitted.rack,
             };
             tally.count(len);
-            if reason == Reason::Lost {
+            if reason == RetransmitReason::Lost {
                 self.undo.on_resent(self.board.tsn(*position));
             }
             self.mark_sent(now, *position, 0);
@@ -280,7 +282,7 @@ impl Control {
     fn mark_sent(&mut self, now: Instant, position: usize, extra: usize) {
         let state = self.rate.on_sent(now, self.board.totals().flying);
         self.board.update(position, |entry| {
-            entry.progress = Progress::Flying;
+            entry.progress = ChunkProgress::Flying;
             entry.sends = entry.sends.saturating_add(1);
             entry.extra = u16::try_from(extra).unwrap_or(u16::MAX);
             entry.sent_at = now;
@@ -292,7 +294,7 @@ impl Control {
     /// Notes that a packet with DATA has left. `in_flight`: before it.
     fn on_sent(&mut self, now: Instant, in_flight: usize, asks: bool) {
         let bytes = self.board.totals().flying.saturating_sub(in_flight);
-        self.congestion.on_sent(&Sent { now, in_flight });
+        self.congestion.on_sent(&SentPacket { now, in_flight });
         self.on_left(now, bytes, asks);
     }
 

@@ -69,7 +69,7 @@ pub(super) struct Cut {
 
 /// The messages of one association, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Messages {
+pub(super) struct OutgoingMessages {
     /// The first one may have been cut in part.
     queue: VecDeque<Uncut>,
     /// The next stream sequence numbers, except those that are 0.
@@ -82,7 +82,7 @@ pub(super) struct Messages {
     pub(super) large: usize,
 }
 
-impl Messages {
+impl OutgoingMessages {
     pub(super) fn push(&mut self, message: Outgoing, is_large: bool) {
         let len = message.payload.len();
         self.written += 1;
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_message_becomes_chunks_that_begin_and_end_it() {
-        let mut messages = Messages::default();
+        let mut messages = OutgoingMessages::default();
         messages.push(message(7, 250, true), false);
         let cuts: Vec<_> = std::iter::from_fn(|| messages.cut(100)).collect();
         let flags: Vec<_> = cuts.iter().map(|cut| cut.chunk.flags).collect();
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn ordered_messages_of_a_stream_are_numbered_until_it_is_reset() {
-        let mut messages = Messages::default();
+        let mut messages = OutgoingMessages::default();
         let mut number = |stream, ordered, len| {
             messages.push(message(stream, len, ordered), false);
             let cuts: Vec<_> = std::iter::from_fn(|| messages.cut(100)).collect();
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_numbers_of_a_stream_begin_with_0_after_65_535() {
-        let mut messages = Messages::default();
+        let mut messages = OutgoingMessages::default();
         for expected in (0..=u16::MAX).chain(0..2) {
             messages.push(message(1, 1, true), false);
             assert_eq!(messages.cut(100).map(|cut| cut.chunk.sequence), Some(expected));
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn one_empty_chunk_stands_for_what_is_cut_off() {
-        let mut messages = Messages::default();
+        let mut messages = OutgoingMessages::default();
         messages.push(message(7, 250, true), true);
         messages.push(message(7, 30, true), false);
         messages.cut(100);
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_message_is_late_only_as_long_as_nothing_of_it_was_cut() {
-        let (now, mut messages) = (start(), Messages::default());
+        let (now, mut messages) = (start(), OutgoingMessages::default());
         let limit = Some(SendLimit::Deadline(now + Duration::from_millis(10)));
         for _ in 0..2 {
             messages.push(Outgoing { limit, ..message(7, 150, true) }, false);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::wire::before;
 use super::rtt::Rtt;
-use super::scoreboard::{Progress, Scoreboard};
+use super::scoreboard::{ChunkProgress, Scoreboard};
 
 /// This many chunks beyond a gap show a loss on a path that has not reordered anything (RFC 8985 §6.2 step 4).
 const DUPLICATE_THRESHOLD: usize = 3;
@@ -135,7 +135,7 @@ impl Rack {
             let tsn = board.tsn(position);
             let is_older =
                 entry.sent_at < newest || (entry.sent_at == newest && before(tsn, newest_tsn));
-            if entry.progress != Progress::Flying || !is_older {
+            if entry.progress != ChunkProgress::Flying || !is_older {
                 continue;
             }
             let at = entry.sent_at + wait;

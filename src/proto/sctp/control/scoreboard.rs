@@ -20,7 +20,7 @@ use crate::proto::message::StreamId;
 
 /// Where a chunk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum ChunkProgress {
     /// It has not been sent.
     Waiting,
     /// On its way, as far as is known.
@@ -74,7 +74,7 @@ pub(super) struct Entry {
     pub(super) len: u16,
     /// Payload bytes of older chunks that its packet repeats. They are in flight with it.
     pub(super) extra: u16,
-    pub(super) progress: Progress,
+    pub(super) progress: ChunkProgress,
     /// Whether its message is abandoned.
     pub(super) abandoned: bool,
     /// Whether its message is a large one.
@@ -116,7 +116,7 @@ impl Entry {
 
     /// Marks it lost.
     pub(super) fn lose(&mut self, by_timeout: bool) {
-        self.progress = if self.abandoned { Progress::Dropped } else { Progress::Lost };
+        self.progress = if self.abandoned { ChunkProgress::Dropped } else { ChunkProgress::Lost };
         self.extra = 0;
         self.by_timeout = by_timeout;
     }
@@ -128,13 +128,16 @@ impl Entry {
 
     /// Whether it is neither acknowledged nor abandoned.
     fn is_open(&self) -> bool {
-        matches!(self.progress, Progress::Waiting | Progress::Flying | Progress::Lost)
+        matches!(
+            self.progress,
+            ChunkProgress::Waiting | ChunkProgress::Flying | ChunkProgress::Lost
+        )
     }
 }
 
 /// Sums over the ring. All but the numbers are payload bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Totals {
+pub(super) struct ScoreboardTotals {
     pub(super) waiting: usize,
     pub(super) flying: usize,
     pub(super) lost: usize,
@@ -149,24 +152,24 @@ pub(super) struct Totals {
     pub(super) resent_chunks: usize,
 }
 
-impl Totals {
+impl ScoreboardTotals {
     /// The fields that `entry` counts in.
     fn apply(&mut self, entry: &Entry, change: impl Fn(&mut usize, usize)) {
         let len = usize::from(entry.len);
         match entry.progress {
-            Progress::Waiting => change(&mut self.waiting, len),
-            Progress::Flying => {
+            ChunkProgress::Waiting => change(&mut self.waiting, len),
+            ChunkProgress::Flying => {
                 change(&mut self.flying, entry.weight());
                 if entry.sends > 1 {
                     change(&mut self.resent_chunks, 1);
                 }
             }
-            Progress::Lost => {
+            ChunkProgress::Lost => {
                 change(&mut self.lost, len);
                 change(&mut self.lost_chunks, 1);
             }
-            Progress::Arrived => change(&mut self.arrived_chunks, 1),
-            Progress::Dropped => {}
+            ChunkProgress::Arrived => change(&mut self.arrived_chunks, 1),
+            ChunkProgress::Dropped => {}
         }
         if entry.abandoned {
             change(&mut self.abandoned_chunks, 1);
@@ -203,15 +206,21 @@ pub(super) struct Scoreboard {
     sent: usize,
     /// There is no lost chunk before this position.
     lost_from: usize,
-    totals: Totals,
+    totals: ScoreboardTotals,
 }
 
 impl Scoreboard {
     pub(super) fn new(first: u32) -> Self {
-        Self { first, ring: VecDeque::new(), sent: 0, lost_from: 0, totals: Totals::default() }
+        Self {
+            first,
+            ring: VecDeque::new(),
+            sent: 0,
+            lost_from: 0,
+            totals: ScoreboardTotals::default(),
+        }
     }
 
-    pub(super) fn totals(&self) -> &Totals {
+    pub(super) fn totals(&self) -> &ScoreboardTotals {
         &self.totals
     }
 
@@ -274,7 +283,7 @@ impl Scoreboard {
             len: u16::try_from(chunk.payload.len()).unwrap_or(u16::MAX),
             chunk,
             extra: 0,
-            progress: Progress::Waiting,
+            progress: ChunkProgress::Waiting,
             abandoned: false,
             is_large,
             sends: 0,
@@ -307,7 +316,7 @@ impl Scoreboard {
         self.totals.remove(entry);
         change(entry);
         self.totals.add(entry);
-        if entry.progress == Progress::Lost {
+        if entry.progress == ChunkProgress::Lost {
             self.lost_from = self.lost_from.min(position);
         }
     }
@@ -336,14 +345,14 @@ impl Scoreboard {
             return None;
         }
         let from = self.lost_from.min(self.ring.len());
-        let found = self.ring.range(from..).position(|it| it.progress == Progress::Lost)?;
+        let found = self.ring.range(from..).position(|it| it.progress == ChunkProgress::Lost)?;
         self.lost_from = from + found;
         Some(self.lost_from)
     }
 
     /// The position of the first chunk that has not been sent and is not dropped.
     pub(super) fn first_waiting(&mut self) -> Option<usize> {
-        while self.ring.get(self.sent)?.progress != Progress::Waiting {
+        while self.ring.get(self.sent)?.progress != ChunkProgress::Waiting {
             self.sent += 1;
         }
         Some(self.sent)
@@ -356,7 +365,7 @@ impl Scoreboard {
 
     /// Whether something of `stream` has neither arrived nor been given up.
     pub(super) fn is_under_way(&self, stream: StreamId) -> bool {
-        let under_way = [Progress::Waiting, Progress::Flying, Progress::Lost];
+        let under_way = [ChunkProgress::Waiting, ChunkProgress::Flying, ChunkProgress::Lost];
         let mut entries = self.ring.iter().filter(|entry| entry.chunk.stream == stream);
         entries.any(|entry| !entry.abandoned && under_way.contains(&entry.progress))
     }
@@ -378,11 +387,11 @@ impl Scoreboard {
     /// Panics unless the sums are those over the chunks.
     #[cfg(any(test, fuzzing))]
     pub(super) fn assert_sums(&self) {
-        let mut totals = Totals::default();
+        let mut totals = ScoreboardTotals::default();
         self.ring.iter().for_each(|entry| totals.add(entry));
         assert_eq!(self.totals, totals);
         assert!(self.sent <= self.ring.len(), "{} of {} are sent", self.sent, self.ring.len());
-        let is_lost = |entry: &Entry| entry.progress == Progress::Lost;
+        let is_lost = |entry: &Entry| entry.progress == ChunkProgress::Lost;
         assert!(!self.ring.iter().take(self.lost_from).any(is_lost), "a loss is overlooked");
     }
 }
@@ -404,7 +413,7 @@ mod tests {
         board
     }
 
-    fn set(board: &mut Scoreboard, position: usize, progress: Progress) {
+    fn set(board: &mut Scoreboard, position: usize, progress: ChunkProgress) {
         board.update(position, |entry| entry.progress = progress);
         board.advance_sent(position + 1);
         board.assert_sums();
@@ -418,23 +427,23 @@ mod tests {
             (totals.waiting, totals.flying, totals.lost, totals.arrived_chunks, totals.messages)
         };
         assert_eq!(sums(&board), (200, 0, 0, 0, 1));
-        set(&mut board, 0, Progress::Flying);
-        set(&mut board, 1, Progress::Flying);
+        set(&mut board, 0, ChunkProgress::Flying);
+        set(&mut board, 1, ChunkProgress::Flying);
         board.update(1, |entry| entry.extra = 50);
         assert_eq!(sums(&board), (0, 250, 0, 0, 1));
         board.update(1, |entry| entry.lose(false));
         assert_eq!(sums(&board), (0, 100, 100, 0, 1), "copies are not lost with their packet");
-        set(&mut board, 1, Progress::Arrived);
+        set(&mut board, 1, ChunkProgress::Arrived);
         assert_eq!(sums(&board), (0, 100, 0, 1, 0));
         board.update(0, |entry| entry.abandoned = true);
         board.update(0, |entry| entry.lose(false));
-        assert_eq!(board.get(0).map(|entry| entry.progress), Some(Progress::Dropped));
+        assert_eq!(board.get(0).map(|entry| entry.progress), Some(ChunkProgress::Dropped));
         assert_eq!(sums(&board), (0, 0, 0, 1, 0));
         assert_eq!((board.totals().abandoned_chunks, board.abandoned_up_to()), (1, Some(1)));
         while board.pop().is_some() {
             board.assert_sums();
         }
-        assert_eq!(*board.totals(), Totals::default());
+        assert_eq!(*board.totals(), ScoreboardTotals::default());
     }
 
     #[test]
@@ -447,7 +456,7 @@ mod tests {
             [0, 1, 2, 3].map(Some)
         );
         assert_eq!([u32::MAX - 2, 2].map(|tsn| position(&board, tsn)), [None; 2]);
-        (0..3).for_each(|position| set(&mut board, position, Progress::Flying));
+        (0..3).for_each(|position| set(&mut board, position, ChunkProgress::Flying));
         assert_eq!(board.highest_sent(), 0);
         board.pop();
         board.pop();
@@ -460,13 +469,13 @@ mod tests {
     #[test]
     fn the_first_lost_chunk_is_found_again_after_later_and_earlier_ones() {
         let mut board = board(1, 6);
-        (0..6).for_each(|position| set(&mut board, position, Progress::Flying));
+        (0..6).for_each(|position| set(&mut board, position, ChunkProgress::Flying));
         assert_eq!(board.first_lost(), None);
         for (lost, first) in [(4, 4), (5, 4), (2, 2), (3, 2)] {
-            set(&mut board, lost, Progress::Lost);
+            set(&mut board, lost, ChunkProgress::Lost);
             assert_eq!(board.first_lost(), Some(first));
         }
-        set(&mut board, 2, Progress::Flying);
+        set(&mut board, 2, ChunkProgress::Flying);
         assert_eq!(board.first_lost(), Some(3));
         board.pop();
         assert_eq!(board.first_lost(), Some(2));
@@ -475,8 +484,8 @@ mod tests {
     #[test]
     fn what_was_given_up_before_it_was_sent_is_not_the_first_that_waits() {
         let mut board = board(1, 4);
-        set(&mut board, 0, Progress::Flying);
-        board.update(1, |entry| entry.progress = Progress::Dropped);
+        set(&mut board, 0, ChunkProgress::Flying);
+        board.update(1, |entry| entry.progress = ChunkProgress::Dropped);
         assert_eq!((board.first_waiting(), board.sent()), (Some(2), 2));
         assert_eq!(board.waiting_size(), 2 * (100 + DATA_HEADER));
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::wire::COMMON_HEADER;
 use super::lifetimes::Lifetimes;
 use super::rtt::Rtt;
-use super::scoreboard::{Progress, Scoreboard};
+use super::scoreboard::{ChunkProgress, Scoreboard};
 
 /// The most chunks that a packet repeats.
 const MAX_COPIES: usize = 3;
@@ -47,7 +47,7 @@ pub(super) fn copies(
     let mut found = 0;
     for position in (0..begin).rev() {
         let Some(entry) = board.get(position).filter(|entry| entry.len <= MAX_LEN) else { break };
-        if entry.progress != Progress::Flying || entry.abandoned {
+        if entry.progress != ChunkProgress::Flying || entry.abandoned {
             continue;
         }
         len += entry.chunk.padded_len();

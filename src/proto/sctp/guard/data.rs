@@ -6,7 +6,7 @@ use super::super::ppid;
 use super::super::received::GapLimit;
 use super::super::wire::{Chunk, Data, Writer};
 use super::effects::InboundData;
-use super::fate::Fate;
+use super::verdict::ChunkVerdict;
 use crate::proto::message::{Ppid, StreamId};
 
 /// The stream of the placeholders for DATA on closed streams. sctp-proto would keep that DATA until
@@ -17,29 +17,33 @@ pub(in super::super) const DISCARD_STREAM: StreamId = u16::MAX;
 const MAX_DUPLICATES: usize = 64;
 
 /// Decides about a DATA chunk. One too far beyond the first missing TSN is stripped.
-pub(super) fn fate(ledger: &Ledger, limit: GapLimit, data: &Data<'_>) -> Result<Fate, PacketDrop> {
+pub(super) fn verdict(
+    ledger: &Ledger,
+    limit: GapLimit,
+    data: &Data<'_>,
+) -> Result<ChunkVerdict, PacketDrop> {
     let peer = ledger.peer.as_ref().ok_or(PacketDrop::Unexpected)?;
     if data.stream == DISCARD_STREAM {
         // At most 65,535 streams can be negotiated, so the peer has no stream with this id.
         return Err(PacketDrop::Malformed);
     }
     Ok(if peer.received.is_too_far(data.tsn, limit) {
-        Fate::Strip
+        ChunkVerdict::Strip
     } else if ledger.unread.contains(&data.stream) && !data.payload.is_empty() {
-        Fate::Placeholder
+        ChunkVerdict::Placeholder
     } else if data.begins && !ppid::is_known(data.ppid) {
-        Fate::PrefixPpid
+        ChunkVerdict::PrefixPpid
     } else {
-        Fate::Keep
+        ChunkVerdict::Keep
     })
 }
 
 /// What passes of a DATA chunk.
-pub(super) fn passed(data: &Data<'_>, fate: Fate) -> Option<InboundData> {
-    let (stream, len) = match (fate, data.payload.len()) {
-        (Fate::Strip, _) => return None,
-        (Fate::Placeholder, _) => (DISCARD_STREAM, PLACEHOLDER.len()),
-        (Fate::PrefixPpid, len @ 1..) => (data.stream, ppid::PREFIX + len),
+pub(super) fn passed(data: &Data<'_>, verdict: ChunkVerdict) -> Option<InboundData> {
+    let (stream, len) = match (verdict, data.payload.len()) {
+        (ChunkVerdict::Strip, _) => return None,
+        (ChunkVerdict::Placeholder, _) => (DISCARD_STREAM, PLACEHOLDER.len()),
+        (ChunkVerdict::PrefixPpid, len @ 1..) => (data.stream, ppid::PREFIX + len),
         (_, len) => (data.stream, len),
     };
     // A chunk has less than 64 KiB.

@@ -7,7 +7,7 @@ use super::super::wire::{
 };
 use super::data::DISCARD_STREAM;
 use super::effects::PendingEffects;
-use super::fate::Fate;
+use super::verdict::ChunkVerdict;
 use crate::proto::message::StreamId;
 
 /// The most streams that the peer may have reset while it has yet to answer our reset of the same
@@ -19,20 +19,20 @@ const MAX_UNFINISHED_RESETS: usize = 256;
 /// followed by a request or another response) and can act on it at once. It would keep a request
 /// that refers to DATA yet to come, at a cost that grows with the square of that DATA; the peer
 /// repeats the request anyway.
-pub(super) fn fate(
+pub(super) fn verdict(
     ledger: &Ledger,
     max_packet: usize,
     chunk: &Chunk<'_>,
     chunks: Chunks<'_>,
-) -> Fate {
+) -> ChunkVerdict {
     if added_streams(chunk).is_some() {
         let exists = ledger.discards;
-        return if exists { Fate::Strip } else { Fate::AddStreams };
+        return if exists { ChunkVerdict::Strip } else { ChunkVerdict::AddStreams };
     }
     let mut expected = 0;
     let mut previous = None;
     for item in chunk.parameters(0) {
-        let Ok((kind, value)) = item else { return Fate::Strip };
+        let Ok((kind, value)) = item else { return ChunkVerdict::Strip };
         let acceptable = match (kind, previous) {
             (parameter::RECONFIG_RESPONSE, None | Some(parameter::RECONFIG_RESPONSE)) => {
                 value.len() == 8
@@ -50,7 +50,7 @@ pub(super) fn fate(
         };
         let second = previous.is_some();
         if !acceptable || (second && expected % 4 != 0) {
-            return Fate::Strip;
+            return ChunkVerdict::Strip;
         }
         expected += 4 + value.len();
         if second {
@@ -58,7 +58,11 @@ pub(super) fn fate(
         }
         previous = Some(kind);
     }
-    if expected == 0 { Fate::Strip } else { Fate::Trim(expected.min(chunk.value.len())) }
+    if expected == 0 {
+        ChunkVerdict::Strip
+    } else {
+        ChunkVerdict::Trim(expected.min(chunk.value.len()))
+    }
 }
 
 /// Whether all DATA that an outgoing reset request refers to has arrived, counting `chunks`, those

@@ -4,24 +4,24 @@
 use super::super::counters::PacketDrop;
 use super::super::ledger::Ledger;
 use super::super::wire::{Chunk, Sack, before};
-use super::fate::Fate;
+use super::verdict::ChunkVerdict;
 
 /// A SACK is taken if its gap blocks are in order. One that acknowledges what was not sent is a `violation`, so what is
 /// in flight bounds the work of walking the blocks. No correct peer causes a violation, whatever is lost, reordered or
 /// repeated: an old SACK acknowledges less.
-pub(super) fn fate(
+pub(super) fn verdict(
     ledger: &Ledger,
     chunk: &Chunk<'_>,
     violation: &mut Option<&'static str>,
-) -> Result<Fate, PacketDrop> {
+) -> Result<ChunkVerdict, PacketDrop> {
     let sack = Sack::parse(chunk.value).ok_or(PacketDrop::Malformed)?;
-    let Some(local) = &ledger.local else { return Ok(Fate::Strip) };
-    let Some(end) = last_gap_end(&sack) else { return Ok(Fate::Strip) };
+    let Some(local) = &ledger.local else { return Ok(ChunkVerdict::Strip) };
+    let Some(end) = last_gap_end(&sack) else { return Ok(ChunkVerdict::Strip) };
     let highest = sack.cumulative.wrapping_add(end.into());
     if before(local.highest_tsn, highest) {
         *violation = Some("a SACK of what was not sent");
     }
-    Ok(Fate::Consume)
+    Ok(ChunkVerdict::Consume)
 }
 
 /// The end of the last gap block, 0 without one. `None` if the blocks are not in order, or if the first begins

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use self::model::{Bounds, Model, Round};
 use super::super::rtt::Rtt;
-use super::controller::{Ack, Controller, Loss, Sent, initial_window, rate_of};
+use super::controller::{Ack, Controller, Loss, SentPacket, initial_window, rate_of};
 
 /// Pacing gains of the phases. Startup doubles the rate each round (2.77 = 4 ln 2).
 const STARTUP: f64 = 2.77;
@@ -263,7 +263,7 @@ impl Bbr {
 }
 
 impl Controller for Bbr {
-    fn on_sent(&mut self, sent: &Sent) {
+    fn on_sent(&mut self, sent: &SentPacket) {
         if sent.in_flight == 0 {
             self.idle = true;
         }
@@ -332,7 +332,7 @@ impl Controller for Bbr {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pipe::Pipe;
+    use super::super::bottleneck::Bottleneck;
     use super::*;
     use crate::proto::sctp::CongestionControl;
 
@@ -361,18 +361,18 @@ mod tests {
 
     #[test]
     fn a_path_that_becomes_faster_or_slower_is_followed() {
-        let mut pipe = Pipe::new(50);
-        pipe.rate = 1e6;
-        pipe.add(CongestionControl::Bbr, Duration::ZERO, None);
-        pipe.run(Duration::from_secs(10));
-        pipe.rate = 5e6;
-        pipe.run(Duration::from_secs(20));
-        let faster = pipe.measure(Duration::from_secs(10))[0];
+        let mut bottleneck = Bottleneck::new(50);
+        bottleneck.rate = 1e6;
+        bottleneck.add(CongestionControl::Bbr, Duration::ZERO, None);
+        bottleneck.run(Duration::from_secs(10));
+        bottleneck.rate = 5e6;
+        bottleneck.run(Duration::from_secs(20));
+        let faster = bottleneck.measure(Duration::from_secs(10))[0];
         assert!(faster > 4_400.0, "{faster:.0} kB/s");
-        pipe.rate = 1e6;
-        pipe.run(Duration::from_secs(20));
-        let slower = pipe.measure(Duration::from_secs(10))[0];
+        bottleneck.rate = 1e6;
+        bottleneck.run(Duration::from_secs(20));
+        let slower = bottleneck.measure(Duration::from_secs(10))[0];
         assert!(slower > 900.0, "{slower:.0} kB/s");
-        assert!(pipe.queued() < 128.0 * 1024.0, "{} bytes are queued", pipe.queued());
+        assert!(bottleneck.queued() < 128.0 * 1024.0, "{} bytes are queued", bottleneck.queued());
     }
 }

@@ -7,7 +7,7 @@ use super::super::rtt::Rtt;
 
 /// A packet with DATA that leaves.
 #[derive(Debug, Clone, Copy)]
-pub(in super::super) struct Sent {
+pub(in super::super) struct SentPacket {
     pub(in super::super) now: Instant,
     /// What was in flight before it.
     pub(in super::super) in_flight: usize,
@@ -44,7 +44,7 @@ pub(in super::super) struct Loss {
 /// A congestion controller. All sizes are in payload bytes of DATA chunks.
 pub(in super::super) trait Controller: std::fmt::Debug + Send {
     /// A packet leaves.
-    fn on_sent(&mut self, sent: &Sent);
+    fn on_sent(&mut self, sent: &SentPacket);
 
     /// New data is acknowledged.
     fn on_ack(&mut self, ack: &Ack<'_>);

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::rtt::Rtt;
-use super::controller::{Ack, Controller, Loss, Sent, initial_window, rate_of};
+use super::controller::{Ack, Controller, Loss, SentPacket, initial_window, rate_of};
 use super::hystart::HyStart;
 use super::validation::Validation;
 
@@ -108,7 +108,7 @@ impl<L: Law> State<L> {
 }
 
 impl<L: Law> Controller for LossBased<L> {
-    fn on_sent(&mut self, sent: &Sent) {
+    fn on_sent(&mut self, sent: &SentPacket) {
         if sent.in_flight == 0 {
             self.state.law.pause(sent.now);
             self.state.validation.on_restart(sent.now);
@@ -428,7 +428,7 @@ mod tests {
         }
         let mut after = |seconds| {
             sender.now += Duration::from_secs(seconds);
-            sender.controller.on_sent(&Sent { now: sender.now, in_flight: 0 });
+            sender.controller.on_sent(&SentPacket { now: sender.now, in_flight: 0 });
             sender.segments()
         };
         assert_eq!(after(290), 160.0);

@@ -26,20 +26,20 @@
 //! | `bbr`, `bbr/model` | BBR: its phases; what it knows of the path |
 
 mod bbr;
+#[cfg(test)]
+mod bottleneck;
 mod controller;
 mod cubic;
 mod hystart;
 mod loss_based;
 mod newreno;
-#[cfg(test)]
-mod pipe;
 mod validation;
 
 use super::super::config::CongestionControl;
 
 use self::controller::Controller;
 
-pub(super) use self::controller::{Ack, Loss, Sent};
+pub(super) use self::controller::{Ack, Loss, SentPacket};
 
 /// Any controller.
 pub(super) type Congestion = Box<dyn Controller>;
@@ -120,7 +120,7 @@ mod tests {
                         0 | 1 => {
                             let (bytes, in_flight) = (any.bytes(), any.bytes());
                             states.push((at, rate.on_sent(at, in_flight)));
-                            controller.on_sent(&Sent { now: at, in_flight });
+                            controller.on_sent(&SentPacket { now: at, in_flight });
                             pacer.on_sent(bytes);
                         }
                         2 => controller.on_loss(&Loss { in_flight: any.bytes() }),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::super::pacing::Pacer;
 use super::super::rate::{DeliveryRate, SentState};
 use super::super::rtt::Rtt;
-use super::{Ack, Controller, Loss, Sent, controller};
+use super::{Ack, Controller, Loss, SentPacket, controller};
 use crate::proto::sctp::CongestionControl;
 use crate::proto::sctp::testing::start;
 
@@ -52,7 +52,7 @@ enum Event {
     Wake { flow: usize },
 }
 
-pub(super) struct Pipe {
+pub(super) struct Bottleneck {
     pub(super) rate: f64,
     pub(super) queue: f64,
     pub(super) round_trip: Duration,
@@ -67,7 +67,7 @@ pub(super) struct Pipe {
     random: u64,
 }
 
-impl Pipe {
+impl Bottleneck {
     /// 5 MB/s and a queue of 256 KiB.
     pub(super) fn new(round_trip_ms: u64) -> Self {
         let now = start();
@@ -220,7 +220,7 @@ impl Flow {
             self.progress_at = now;
         }
         let state = self.rate.on_sent(now, in_flight);
-        self.controller.on_sent(&Sent { now, in_flight });
+        self.controller.on_sent(&SentPacket { now, in_flight });
         self.pacer.on_sent(SEGMENT);
         self.sent.push_back(Packet { number: self.next, sent_at: now, state });
         self.next += 1;
@@ -300,72 +300,72 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn lost_share(pipe: &Pipe) -> f64 {
-        let lost: u64 = pipe.flows.iter().map(|it| it.lost).sum();
-        let delivered: u64 = pipe.flows.iter().map(|it| it.delivered).sum();
+    fn lost_share(bottleneck: &Bottleneck) -> f64 {
+        let lost: u64 = bottleneck.flows.iter().map(|it| it.lost).sum();
+        let delivered: u64 = bottleneck.flows.iter().map(|it| it.delivered).sum();
         lost as f64 / (lost + delivered) as f64
     }
 
     /// Flows that begin after one another, with as much in flight as a round trip of 50 ms allows.
-    fn shared(kinds: &[CongestionControl]) -> Pipe {
-        let mut pipe = Pipe::new(50);
-        pipe.flight = 256 * 1024;
+    fn shared(kinds: &[CongestionControl]) -> Bottleneck {
+        let mut bottleneck = Bottleneck::new(50);
+        bottleneck.flight = 256 * 1024;
         for (number, kind) in (0..).zip(kinds) {
-            pipe.add(*kind, Duration::from_millis(1370 * number), None);
+            bottleneck.add(*kind, Duration::from_millis(1370 * number), None);
         }
-        pipe
+        bottleneck
     }
 
     #[test]
     fn each_controller_fills_the_path() {
         for kind in [Cubic, NewReno, Bbr] {
-            let mut pipe = shared(&[kind]);
-            pipe.run(seconds(3));
-            let rate = pipe.measure(seconds(10))[0];
+            let mut bottleneck = shared(&[kind]);
+            bottleneck.run(seconds(3));
+            let rate = bottleneck.measure(seconds(10))[0];
             assert!(rate > 4_400.0, "{kind:?}: {rate:.0} kB/s");
-            assert_eq!(pipe.flows[0].timeouts, 0, "{kind:?}");
+            assert_eq!(bottleneck.flows[0].timeouts, 0, "{kind:?}");
         }
     }
 
     #[test]
     fn bbr_leaves_the_queue_empty_and_does_not_mind_a_loss_of_one_percent() {
-        let mut pipe = shared(&[Bbr]);
-        pipe.run(seconds(4));
+        let mut bottleneck = shared(&[Bbr]);
+        bottleneck.run(seconds(4));
         let mut queued = Vec::new();
         for _ in 0..100 {
-            pipe.run(Duration::from_millis(97));
-            queued.push(pipe.queued());
+            bottleneck.run(Duration::from_millis(97));
+            queued.push(bottleneck.queued());
         }
         let mean = queued.iter().sum::<f64>() / 100.0;
         assert!(mean < 32.0 * 1024.0, "{mean:.0} bytes are queued");
-        pipe.loss = 0.01;
-        let rate = pipe.measure(seconds(20))[0];
+        bottleneck.loss = 0.01;
+        let rate = bottleneck.measure(seconds(20))[0];
         assert!(rate > 4_000.0, "{rate:.0} kB/s");
     }
 
     #[test]
     fn two_flows_of_a_kind_share_a_path_equally() {
         for kind in [Cubic, NewReno, Bbr] {
-            let mut pipe = shared(&[kind; 2]);
-            pipe.run(seconds(15));
-            let shares = pipe.measure(seconds(30));
+            let mut bottleneck = shared(&[kind; 2]);
+            bottleneck.run(seconds(15));
+            let shares = bottleneck.measure(seconds(30));
             assert!(jain(&shares) > 0.9, "{kind:?}: {shares:.0?} kB/s");
         }
     }
 
     #[test]
     fn cubic_takes_at_most_twice_the_share_of_newreno() {
-        let mut pipe = shared(&[Cubic, NewReno]);
-        pipe.run(seconds(15));
-        let shares = pipe.measure(seconds(30));
+        let mut bottleneck = shared(&[Cubic, NewReno]);
+        bottleneck.run(seconds(15));
+        let shares = bottleneck.measure(seconds(30));
         assert!(shares[0] < 2.0 * shares[1], "{shares:.0?} kB/s");
     }
 
     #[test]
     fn eight_flows_with_bbr_lose_no_more_than_the_ceiling_for_loss() {
-        let mut pipe = shared(&[Bbr; 8]);
-        let shares = pipe.measure(seconds(40));
-        let lost = lost_share(&pipe);
+        let mut bottleneck = shared(&[Bbr; 8]);
+        let shares = bottleneck.measure(seconds(40));
+        let lost = lost_share(&bottleneck);
         assert!(lost < 0.02, "{lost:.4} is lost");
         let sum: f64 = shares.iter().sum();
         assert!(sum > 4_400.0, "{sum:.0} kB/s");
@@ -374,10 +374,10 @@ mod tests {
     #[test]
     fn a_flow_that_has_little_to_send_keeps_its_window() {
         for kind in [Cubic, NewReno, Bbr] {
-            let mut pipe = Pipe::new(50);
-            pipe.add(kind, seconds(0), Some(50_000));
-            pipe.run(seconds(60));
-            let window = pipe.flows[0].controller.window();
+            let mut bottleneck = Bottleneck::new(50);
+            bottleneck.add(kind, seconds(0), Some(50_000));
+            bottleneck.run(seconds(60));
+            let window = bottleneck.flows[0].controller.window();
             assert!(window <= 25 * SEGMENT, "{kind:?}: {window} bytes");
         }
     }

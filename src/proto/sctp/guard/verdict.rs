@@ -2,7 +2,7 @@
 
 /// What happens to an inbound chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum ChunkVerdict {
     /// The chunk passes as it is.
     Keep,
     /// The chunk passes with this many bytes of its value.
