@@ -43,7 +43,7 @@ use thiserror::Error;
 pub use self::context::{DtlsContext, warm_up};
 use self::early::EarlyDatagrams;
 use self::failure::Stage;
-use self::hellos::{Heard, Hellos};
+use self::hellos::{HelloOutcome, Hellos};
 use self::record::{Alert, HEADER_LEN, MAX_HANDSHAKE_RECORD};
 use super::certificate::{Fingerprint, certificate_to_pem};
 use super::net::Tuple;
@@ -443,14 +443,14 @@ impl Dtls {
     fn hear(&mut self, now: Instant, record: &[u8]) {
         let Some(hellos) = &mut self.hellos else { return };
         let fits = record.len() <= MAX_HANDSHAKE_RECORD && record::may_be_of_the_handshake(record);
-        match if fits { hellos.handle(&self.context, now, record) } else { Heard::Dropped } {
-            Heard::Dropped => self.dropped += 1,
-            Heard::Answered(answers) => self.outgoing.extend(answers),
-            Heard::Failed(error) => {
+        match if fits { hellos.handle(&self.context, now, record) } else { HelloOutcome::Dropped } {
+            HelloOutcome::Dropped => self.dropped += 1,
+            HelloOutcome::Answered(answers) => self.outgoing.extend(answers),
+            HelloOutcome::Failed(error) => {
                 let stage = self.stage();
                 self.fail(failure::of_engine(&error, stage), failure::answer_to(&error, stage));
             }
-            Heard::Proved(engine, answers) => {
+            HelloOutcome::Proved(engine, answers) => {
                 self.hellos = None;
                 self.engine = Some(engine);
                 self.outgoing.extend(answers);

@@ -12,55 +12,58 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use crate::sfu::contract::options::PortRange;
 use crate::sfu::contract::parameters::ListenProtocol;
 
-static TABLE: Mutex<Table> = Mutex::new(Table { places: FxHashMap::with_hasher(FxBuildHasher) });
+static TABLE: Mutex<Table> = Mutex::new(Table { spaces: FxHashMap::with_hasher(FxBuildHasher) });
 
 fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where ports are counted: those of UDP and TCP, and of two addresses, do not exclude each other.
-type Place = (ListenProtocol, IpAddr);
+type PortSpace = (ListenProtocol, IpAddr);
 
 /// A port that this process holds, or is about to ask the kernel for, until this is dropped. Drop it after the socket.
 #[derive(Debug)]
 pub(super) struct Lease {
-    place: Place,
+    space: PortSpace,
     /// The port.
     pub(super) port: u16,
 }
 
 impl Lease {
     /// Takes a port that is bound already.
-    pub(super) fn of(place: Place, port: u16) -> Self {
-        table().place(place).hold(port);
-        Self { place, port }
+    pub(super) fn of(space: PortSpace, port: u16) -> Self {
+        table().space(space).hold(port);
+        Self { space, port }
     }
 
     /// Takes the first of `ports` that this process neither holds nor was refused.
-    pub(super) fn first_free(place: Place, ports: &mut impl Iterator<Item = u16>) -> Option<Self> {
+    pub(super) fn first_free(
+        space: PortSpace,
+        ports: &mut impl Iterator<Item = u16>,
+    ) -> Option<Self> {
         let mut table = table();
-        let taken = table.place(place);
-        let port = ports.find(|port| !taken.contains(*port))?;
-        taken.hold(port);
-        Some(Self { place, port })
+        let used = table.space(space);
+        let port = ports.find(|port| !used.contains(*port))?;
+        used.hold(port);
+        Some(Self { space, port })
     }
 
     /// Takes the port of this range that was refused the longest ago.
-    pub(super) fn oldest_refused(place: Place, range: PortRange) -> Option<Self> {
+    pub(super) fn oldest_refused(space: PortSpace, range: PortRange) -> Option<Self> {
         let mut table = table();
-        let taken = table.place(place);
-        let index = taken.refused.iter().position(|it| (range.min..=range.max).contains(it))?;
-        let port = taken.refused.remove(index)?;
-        taken.hold(port);
-        Some(Self { place, port })
+        let used = table.space(space);
+        let index = used.refused.iter().position(|it| (range.min..=range.max).contains(it))?;
+        let port = used.refused.remove(index)?;
+        used.hold(port);
+        Some(Self { space, port })
     }
 
     /// The kernel does not let this process have the port: another process has it, or a socket on other addresses.
     pub(super) fn refuse(self) {
         let mut table = table();
-        let taken = table.place(self.place);
-        if taken.release(self.port) {
-            taken.refuse(self.port);
+        let used = table.space(self.space);
+        if used.release(self.port) {
+            used.refuse(self.port);
         }
         drop(table);
         std::mem::forget(self);
@@ -69,45 +72,45 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        table().release(self.place, self.port);
+        table().release(self.space, self.port);
     }
 }
 
-/// How many ports were refused at this place and not released since.
-pub(super) fn refused(place: Place) -> usize {
-    table().places.get(&place).map_or(0, |it| it.refused.len())
+/// How many ports were refused in this space and not released since.
+pub(super) fn refused(space: PortSpace) -> usize {
+    table().spaces.get(&space).map_or(0, |it| it.refused.len())
 }
 
 struct Table {
-    places: FxHashMap<Place, Taken>,
+    spaces: FxHashMap<PortSpace, UsedPorts>,
 }
 
 impl Table {
-    fn place(&mut self, place: Place) -> &mut Taken {
-        if !self.places.contains_key(&place) {
-            // Refusals at places without a port of ours are forgotten, so that addresses that come and go leave
+    fn space(&mut self, space: PortSpace) -> &mut UsedPorts {
+        if !self.spaces.contains_key(&space) {
+            // Refusals in spaces without a port of ours are forgotten, so that addresses that come and go leave
             // nothing.
-            self.places.retain(|_, taken| !taken.ours.is_empty());
+            self.spaces.retain(|_, used| !used.ours.is_empty());
         }
-        self.places.entry(place).or_default()
+        self.spaces.entry(space).or_default()
     }
 
-    fn release(&mut self, place: Place, port: u16) {
-        let released = self.places.get_mut(&place).is_some_and(|it| it.release(port));
+    fn release(&mut self, space: PortSpace, port: u16) {
+        let released = self.spaces.get_mut(&space).is_some_and(|it| it.release(port));
         if released {
             // The port may have been refused elsewhere because of this socket: 0.0.0.0 excludes 127.0.0.1.
-            for (_, taken) in
-                self.places.iter_mut().filter(|((protocol, _), _)| *protocol == place.0)
+            for (_, used) in
+                self.spaces.iter_mut().filter(|((protocol, _), _)| *protocol == space.0)
             {
-                taken.forget_refusal(port);
+                used.forget_refusal(port);
             }
         }
     }
 }
 
-/// The ports of one place that are not worth asking for.
+/// The ports of one space that are not worth asking for.
 #[derive(Debug)]
-struct Taken {
+struct UsedPorts {
     /// A bit for each port that is in one of the others.
     bits: Box<[u64; 1024]>,
     /// How many sockets of this process have each port. It is more than one with SO_REUSEPORT.
@@ -116,20 +119,20 @@ struct Taken {
     refused: VecDeque<u16>,
 }
 
-impl Default for Taken {
+impl Default for UsedPorts {
     fn default() -> Self {
         Self { bits: Box::new([0; 1024]), ours: FxHashMap::default(), refused: VecDeque::new() }
     }
 }
 
-impl Taken {
+impl UsedPorts {
     fn contains(&self, port: u16) -> bool {
         self.bits[usize::from(port / 64)] & (1 << (port % 64)) != 0
     }
 
-    fn set(&mut self, port: u16, taken: bool) {
+    fn set(&mut self, port: u16, used: bool) {
         let (word, bit) = (&mut self.bits[usize::from(port / 64)], 1 << (port % 64));
-        if taken { *word |= bit } else { *word &= !bit }
+        if used { *word |= bit } else { *word &= !bit }
     }
 
     fn hold(&mut self, port: u16) {
@@ -167,44 +170,44 @@ mod tests {
     use super::*;
 
     // The table is the process's, so each test has an address of its own.
-    fn place(last: u8) -> Place {
+    fn space(last: u8) -> PortSpace {
         (ListenProtocol::Udp, [192, 0, 2, last].into())
     }
 
-    fn next(place: Place) -> Option<Lease> {
-        Lease::first_free(place, &mut (100..=103))
+    fn next(space: PortSpace) -> Option<Lease> {
+        Lease::first_free(space, &mut (100..=103))
     }
 
     #[test]
     fn a_port_is_handed_out_once_until_it_is_released() {
-        let mut leases: Vec<Lease> = std::iter::from_fn(|| next(place(1))).collect();
+        let mut leases: Vec<Lease> = std::iter::from_fn(|| next(space(1))).collect();
         assert!(leases.iter().map(|it| it.port).eq(100..=103));
         leases.remove(2);
-        assert_eq!(next(place(1)).map(|it| it.port), Some(102));
-        assert_eq!(next((ListenProtocol::Tcp, place(1).1)).map(|it| it.port), Some(100));
+        assert_eq!(next(space(1)).map(|it| it.port), Some(102));
+        assert_eq!(next((ListenProtocol::Tcp, space(1).1)).map(|it| it.port), Some(100));
     }
 
     #[test]
     fn a_port_that_several_sockets_share_is_free_after_the_last_of_them() {
-        let shared = [(); 2].map(|()| Lease::of(place(2), 100));
+        let shared = [(); 2].map(|()| Lease::of(space(2), 100));
         for lease in shared {
-            assert_eq!(next(place(2)).map(|it| it.port), Some(101));
+            assert_eq!(next(space(2)).map(|it| it.port), Some(101));
             drop(lease);
         }
-        assert_eq!(next(place(2)).map(|it| it.port), Some(100));
+        assert_eq!(next(space(2)).map(|it| it.port), Some(100));
     }
 
     #[test]
     fn refused_ports_come_last_in_the_order_of_their_refusals() {
         for port in [101, 103, 90] {
-            Lease::of(place(3), port).refuse();
+            Lease::of(space(3), port).refuse();
         }
-        let free: Vec<Lease> = std::iter::from_fn(|| next(place(3))).collect();
+        let free: Vec<Lease> = std::iter::from_fn(|| next(space(3))).collect();
         assert!(free.iter().map(|it| it.port).eq([100, 102]));
-        assert_eq!(refused(place(3)), 3);
+        assert_eq!(refused(space(3)), 3);
         let range = PortRange { min: 100, max: 103 };
         let again = |refuse: bool| {
-            let lease = Lease::oldest_refused(place(3), range)?;
+            let lease = Lease::oldest_refused(space(3), range)?;
             let port = lease.port;
             if refuse {
                 lease.refuse()
@@ -217,26 +220,26 @@ mod tests {
             [true, true, false, true].map(again),
             [Some(101), Some(103), Some(101), Some(103)]
         );
-        assert_eq!((refused(place(3)), again(false), again(false)), (2, Some(103), None));
+        assert_eq!((refused(space(3)), again(false), again(false)), (2, Some(103), None));
     }
 
     #[test]
     fn a_released_port_is_worth_a_try_on_all_addresses_where_it_was_refused() {
-        let ours = Lease::of(place(4), 100);
-        let _other = Lease::of(place(5), 102);
+        let ours = Lease::of(space(4), 100);
+        let _other = Lease::of(space(5), 102);
         for port in [100, 101] {
-            Lease::of(place(5), port).refuse();
+            Lease::of(space(5), port).refuse();
         }
-        assert_eq!(next(place(5)).map(|it| it.port), Some(103));
+        assert_eq!(next(space(5)).map(|it| it.port), Some(103));
         drop(ours);
-        assert_eq!(refused(place(5)), 1);
-        assert_eq!(next(place(5)).map(|it| it.port), Some(100));
+        assert_eq!(refused(space(5)), 1);
+        assert_eq!(next(space(5)).map(|it| it.port), Some(100));
     }
 
     #[test]
     fn places_without_sockets_are_forgotten() {
-        Lease::of(place(6), 100).refuse();
-        let _other = Lease::of(place(7), 100);
-        assert_eq!(refused(place(6)), 0);
+        Lease::of(space(6), 100).refuse();
+        let _other = Lease::of(space(7), 100);
+        assert_eq!(refused(space(6)), 0);
     }
 }

@@ -62,7 +62,7 @@ struct Queue {
     /// The indices of events that later ones supersede.
     stale: Vec<usize>,
     /// The events that a peer can repeat.
-    waiting: FxHashMap<Topic, Waiting>,
+    waiting: FxHashMap<Topic, TopicState>,
     log_bytes: usize,
     /// The index of the line that will say how many lines are missing, and their number.
     missing: Option<(usize, u64)>,
@@ -72,7 +72,7 @@ struct Queue {
 }
 
 #[derive(Default)]
-struct Waiting {
+struct TopicState {
     count: usize,
     /// The index of the latest event of the topic.
     latest: usize,
@@ -415,14 +415,14 @@ mod tests {
 
     /// The JavaScript side of a DataConsumer with a queue: gets numbered messages in order, each at most once.
     #[derive(Default)]
-    struct Reader {
+    struct JsConsumer {
         items: VecDeque<Item>,
         got: Vec<u32>,
         /// Messages that came after the listener was removed.
         discarded: u64,
     }
 
-    impl Reader {
+    impl JsConsumer {
         fn note(&mut self, message: &Message) {
             let number = message.payload.first_chunk().map(|it| u32::from_be_bytes(*it));
             self.got.extend(number);
@@ -456,7 +456,7 @@ mod tests {
         let policies = [Overflow::DropNewest, Overflow::DropOldest, Overflow::KeepLatest];
         for seed in 0..40 {
             let mut random = StdRng::seed_from_u64(seed);
-            let (outbox, mut reader) = (Outbox::new(|| ()), Reader::default());
+            let (outbox, mut reader) = (Outbox::new(|| ()), JsConsumer::default());
             let backlog = Arc::new(Backlog::new(random.random_range(100..5000)));
             let mut policy = QueuePolicy::default();
             let (mut now, mut pulls) = (clock::now(), false);

@@ -30,7 +30,7 @@ pub fn send(
 ) -> io::Result<()> {
     let to = SockAddr::from(tuple.remote);
     let mut contents = io_vector(contents);
-    let mut control = Control::new();
+    let mut control = AncillaryData::new();
     control.push_source(tuple.local);
     if let Some(size) = segment_size {
         control.push(libc::SOL_UDP, libc::UDP_SEGMENT, size);
@@ -52,7 +52,7 @@ pub fn send_many(socket: BorrowedFd<'_>, datagrams: &[(Tuple, &[u8])]) -> io::Re
     let mut controls: Vec<_> = datagrams
         .iter()
         .filter(|(tuple, _)| tuple.local.is_some())
-        .map(|(tuple, _)| Control::with_source(tuple.local))
+        .map(|(tuple, _)| AncillaryData::with_source(tuple.local))
         .collect();
     let mut next_control = controls.iter_mut();
     let mut messages: Vec<_> = addresses
@@ -79,7 +79,7 @@ fn io_vector(bytes: &[u8]) -> libc::iovec {
 fn message(
     to: &SockAddr,
     contents: &mut libc::iovec,
-    control: Option<&mut Control>,
+    control: Option<&mut AncillaryData>,
 ) -> libc::msghdr {
     // SAFETY: all-zero is a valid value of this struct of integers and pointers: no address, no
     // contents, no control message, no flags. A literal is not portable, as some platforms have named
@@ -98,14 +98,14 @@ fn message(
 
 /// The control messages of one datagram or batch, encoded.
 #[repr(C)]
-struct Control {
+struct AncillaryData {
     /// Aligns `bytes`.
     header: [libc::cmsghdr; 0],
     bytes: [u8; Self::SPACE],
     len: usize,
 }
 
-impl Control {
+impl AncillaryData {
     /// Room for the source of a datagram, of either IP version, and the size of a segment.
     const SPACE: usize = space_of::<libc::in6_pktinfo>() + space_of::<u16>();
 

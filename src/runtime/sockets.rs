@@ -17,7 +17,7 @@ use crate::sfu::contract::options::{ListenInfo, PortRange};
 use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::error::Error;
 
-use super::tcp::{Accepted, Allowance, Flow, TcpConnection, TcpPort};
+use super::tcp::{Accepted, Allowance, IoStatus, TcpConnection, TcpPort};
 use super::udp::{OffloadHold, ReceiveBuffers, UdpPort};
 use super::unverified::UnverifiedConnections;
 use super::{clock, open, ports};
@@ -171,7 +171,7 @@ impl Sockets {
                 continue;
             }
             let flow = match self.sockets.get_mut(&id) {
-                None => Flow::Waiting,
+                None => IoStatus::Pending,
                 Some(Socket::Udp(port)) => {
                     let unanswerable = &mut self.counters.datagrams_unanswerable;
                     let handle = |local, remote, datagram: &[u8]| {
@@ -181,9 +181,9 @@ impl Sockets {
                         if let Some(room) = port.crowded() {
                             sfu.handle_crowd(id, room);
                         }
-                        Flow::More
+                        IoStatus::More
                     } else {
-                        Flow::Waiting
+                        IoStatus::Pending
                     }
                 }
                 Some(Socket::TcpConnection(connection)) => {
@@ -204,10 +204,10 @@ impl Sockets {
                 Some(Socket::TcpListener(_)) => self.accept(id, now, sfu),
             };
             match flow {
-                Flow::Waiting => {}
-                Flow::More => served.push(id),
-                Flow::Closed => self.connection_closed(id, sfu),
-                Flow::Malformed => {
+                IoStatus::Pending => {}
+                IoStatus::More => served.push(id),
+                IoStatus::Closed => self.connection_closed(id, sfu),
+                IoStatus::Malformed => {
                     self.counters.tcp_connections_dropped += 1;
                     self.connection_closed(id, sfu);
                 }
@@ -239,7 +239,7 @@ impl Sockets {
         let mut lost = false;
         while let Some(id) = self.unflushed.pop() {
             if let Some(Socket::TcpConnection(connection)) = self.sockets.get_mut(&id)
-                && connection.flush() == Flow::Closed
+                && connection.flush() == IoStatus::Closed
             {
                 self.connection_closed(id, sfu);
                 lost = true;
@@ -286,7 +286,7 @@ impl Sockets {
     }
 
     /// Takes the next connections of a listener.
-    fn accept(&mut self, id: SocketId, now: Instant, sfu: &mut Sfu) -> Flow {
+    fn accept(&mut self, id: SocketId, now: Instant, sfu: &mut Sfu) -> IoStatus {
         let Self { unverified, sockets, .. } = self;
         unverified.retain(|id| is_unverified(sockets, id, sfu));
         for _ in 0..ACCEPTS_PER_TURN {
@@ -297,14 +297,14 @@ impl Sockets {
                     self.admit(stream, tuple, now, sfu);
                 }
                 Accepted::Failed => {}
-                Accepted::Nothing => return Flow::Waiting,
+                Accepted::Nothing => return IoStatus::Pending,
                 Accepted::Later => {
                     self.resting.push_back((now + REST, id));
-                    return Flow::Waiting;
+                    return IoStatus::Pending;
                 }
             }
         }
-        Flow::More
+        IoStatus::More
     }
 
     fn admit(&mut self, stream: TcpStream, tuple: Tuple, now: Instant, sfu: &mut Sfu) {

@@ -139,9 +139,9 @@ fn is_of_a_connection(error: &io::Error) -> bool {
 
 /// The state of a connection after a read or a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
+pub(super) enum IoStatus {
     /// There is nothing more to read or write now; the waker is armed.
-    Waiting,
+    Pending,
     /// There may be more to read.
     More,
     /// The peer has closed the connection.
@@ -173,32 +173,32 @@ impl TcpConnection {
         &mut self,
         allowance: &mut Allowance,
         mut handle: impl FnMut(&[u8]),
-    ) -> Flow {
-        if self.flush() == Flow::Closed {
-            return Flow::Closed;
+    ) -> IoStatus {
+        if self.flush() == IoStatus::Closed {
+            return IoStatus::Closed;
         }
         let mut chunk = [0; CHUNK];
         loop {
             // The frames that the last turn has left come first.
             if !take_frames(&mut self.incoming, &mut allowance.frames, &mut handle) {
-                return Flow::Malformed;
+                return IoStatus::Malformed;
             }
             if allowance.is_used_up() {
-                return Flow::More;
+                return IoStatus::More;
             }
             allowance.reads -= 1;
             match self.stream.try_read(&mut chunk) {
-                Ok(0) => return Flow::Closed,
+                Ok(0) => return IoStatus::Closed,
                 Ok(len) => self.incoming.extend_from_slice(&chunk[..len]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let mut cx = Context::from_waker(&self.waker);
                     match self.stream.poll_read_ready(&mut cx) {
-                        Poll::Pending => return Flow::Waiting,
+                        Poll::Pending => return IoStatus::Pending,
                         Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(_)) => return Flow::Closed,
+                        Poll::Ready(Err(_)) => return IoStatus::Closed,
                     }
                 }
-                Err(_) => return Flow::Closed,
+                Err(_) => return IoStatus::Closed,
             }
         }
     }
@@ -210,23 +210,23 @@ impl TcpConnection {
     }
 
     /// Writes what the kernel takes. If something is left, the waker is armed.
-    pub(super) fn flush(&mut self) -> Flow {
+    pub(super) fn flush(&mut self) -> IoStatus {
         let mut written = 0;
         let flow = loop {
             if written == self.outgoing.len() {
-                break Flow::Waiting;
+                break IoStatus::Pending;
             }
             match self.stream.try_write(&self.outgoing[written..]) {
                 Ok(len) => written += len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let mut cx = Context::from_waker(&self.waker);
                     match self.stream.poll_write_ready(&mut cx) {
-                        Poll::Pending => break Flow::Waiting,
+                        Poll::Pending => break IoStatus::Pending,
                         Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(_)) => break Flow::Closed,
+                        Poll::Ready(Err(_)) => break IoStatus::Closed,
                     }
                 }
-                Err(_) => break Flow::Closed,
+                Err(_) => break IoStatus::Closed,
             }
         };
         self.outgoing.drain(..written);
@@ -282,7 +282,7 @@ mod tests {
         while dropped < 10 {
             let accepted = near.send(&[&sent.to_be_bytes()[..], &[0; LEN - 4]].concat());
             dropped += u32::from(!accepted);
-            assert_eq!(near.flush(), Flow::Waiting);
+            assert_eq!(near.flush(), IoStatus::Pending);
             assert!(near.outgoing.len() <= MAX_OUTGOING + 2);
             sent += 1;
         }
@@ -290,7 +290,7 @@ mod tests {
         let (mut bytes, mut got) = (Vec::new(), Vec::new());
         let mut chunk = vec![0; 1 << 16];
         while !near.outgoing.is_empty() || got.len() < (sent - 10) as usize {
-            assert_eq!(near.flush(), Flow::Waiting);
+            assert_eq!(near.flush(), IoStatus::Pending);
             if let Ok(len) = far.read(&mut chunk) {
                 bytes.extend_from_slice(&chunk[..len]);
             }

@@ -26,7 +26,7 @@ fn certificate(settings: &WorkerSettings) -> Result<Certificate, Error> {
 }
 
 /// What the thread waits for before it serves.
-struct Start {
+struct StartRequest {
     request: u32,
     settings: WorkerSettings,
     memory: Option<Arc<Memory>>,
@@ -37,7 +37,7 @@ struct Start {
 pub struct WorkerHandle {
     inbox: Arc<WorkerInbox>,
     thread_id: u32,
-    start: Option<mpsc::Sender<Start>>,
+    start: Option<mpsc::Sender<StartRequest>>,
     memory: Option<Arc<Memory>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -68,7 +68,7 @@ impl WorkerHandle {
             self.memory = settings.max_memory.map(|max| Arc::new(Memory::new(max)));
             let memory = self.memory.clone();
             // Sending fails only if the thread has ended, and the outbox reports that.
-            let _ = start.send(Start { request, settings, memory });
+            let _ = start.send(StartRequest { request, settings, memory });
         }
     }
 
@@ -105,9 +105,9 @@ impl Drop for WorkerHandle {
     }
 }
 
-fn run(start: &mpsc::Receiver<Start>, inbox: &Arc<WorkerInbox>, outbox: &Arc<Outbox>) {
+fn run(start: &mpsc::Receiver<StartRequest>, inbox: &Arc<WorkerInbox>, outbox: &Arc<Outbox>) {
     let served = panics::catch(|| {
-        let Start { request, settings, memory } = start.recv().ok()?;
+        let StartRequest { request, settings, memory } = start.recv().ok()?;
         log::attach(settings.log_level, settings.log_tags.clone());
         let (serve, answer) = match serve(&settings, memory, inbox, outbox) {
             Ok((serve, answer)) => (Some(serve), Ok(answer)),

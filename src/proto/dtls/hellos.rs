@@ -31,7 +31,7 @@ struct Client {
 pub(super) struct Hellos(Vec<Client>);
 
 /// The result of handling a record.
-pub(super) enum Heard {
+pub(super) enum HelloOutcome {
     /// The record is not a whole ClientHello, or there are too many clients.
     Dropped,
     /// These datagrams answer it.
@@ -43,20 +43,25 @@ pub(super) enum Heard {
 }
 
 impl Hellos {
-    pub(super) fn handle(&mut self, context: &DtlsContext, now: Instant, record: &[u8]) -> Heard {
-        let Some(random) = record::hello_random(record) else { return Heard::Dropped };
+    pub(super) fn handle(
+        &mut self,
+        context: &DtlsContext,
+        now: Instant,
+        record: &[u8],
+    ) -> HelloOutcome {
+        let Some(random) = record::hello_random(record) else { return HelloOutcome::Dropped };
         let known = self.0.iter().position(|it| it.random == *random);
         let Some(client) = known
             .or_else(|| self.add(context, now, *random))
             .and_then(|place| self.0.get_mut(place))
         else {
-            return Heard::Dropped;
+            return HelloOutcome::Dropped;
         };
-        let Some(mut engine) = client.engine.take() else { return Heard::Dropped };
+        let Some(mut engine) = client.engine.take() else { return HelloOutcome::Dropped };
         let result = engine.handle_timeout(now).and_then(|()| engine.handle_packet(record));
         if let Err(error) = result {
             let is_proved = failure::is_of_proved_client(&error);
-            return if is_proved { Heard::Failed(error) } else { Heard::Dropped };
+            return if is_proved { HelloOutcome::Failed(error) } else { HelloOutcome::Dropped };
         }
         let (mut answers, mut proved) = (Vec::new(), false);
         let mut scratch = context.scratch();
@@ -66,10 +71,10 @@ impl Hellos {
             answers.push(datagram.into());
         }
         if proved {
-            return Heard::Proved(engine, answers);
+            return HelloOutcome::Proved(engine, answers);
         }
         client.engine = Some(engine);
-        Heard::Answered(answers)
+        HelloOutcome::Answered(answers)
     }
 
     /// Makes an engine for one more client, which evicts the oldest one if there are too many. Returns its index.
@@ -118,14 +123,14 @@ mod tests {
         let mut made = 0;
         for hello in hellos(&context, now, [0xfe, 0xff]) {
             let before = clients.0.len();
-            assert!(matches!(clients.handle(&context, now, &hello), Heard::Dropped));
+            assert!(matches!(clients.handle(&context, now, &hello), HelloOutcome::Dropped));
             made += clients.0.len() - before;
         }
         assert_eq!((made, clients.0.len()), (MAX_CLIENTS, MAX_CLIENTS));
         assert!(clients.0.iter().all(|it| it.engine.is_none()), "what is refused keeps no engine");
         let good = hellos(&context, now, [0xfe, 0xfd]).last().expect("some");
-        assert!(matches!(clients.handle(&context, now, &good), Heard::Dropped), "no place");
+        assert!(matches!(clients.handle(&context, now, &good), HelloOutcome::Dropped), "no place");
         let later = now + REMEMBERED;
-        assert!(matches!(clients.handle(&context, later, &good), Heard::Answered(_)));
+        assert!(matches!(clients.handle(&context, later, &good), HelloOutcome::Answered(_)));
     }
 }
