@@ -1,14 +1,14 @@
 //! Single layers, in memory and in virtual time: `npm run bench:layers -- LAYER`.
 
+#[allow(dead_code, reason = "used in parts")]
+#[path = "../../tests/sfu/channels.rs"]
+mod channels;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod dtls;
 #[allow(dead_code, reason = "used in parts")]
 #[path = "../../tests/dtls/harness.rs"]
 mod harness;
-#[allow(dead_code, reason = "used in parts")]
-#[path = "../../tests/sfu/network.rs"]
-mod network;
 mod networks;
 mod paths;
 mod sctp;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::channels::{CHANNELS, Channel, Network, ROUND_TRIPS, Way};
 use crate::common::sim::Conditions;
-use crate::network::{CHANNELS, Channel, Network, ROUND_TRIPS, Way};
 
 /// The rate of the network in bytes per second: 100 Mbit/s.
 const RATE: u32 = 12_500_000;

@@ -12,7 +12,7 @@ use crate::runtime::clock;
 use crate::runtime::job::Place;
 use crate::runtime::world::World;
 use crate::sfu::backlog::Backlog;
-use crate::sfu::drains::DrainScope;
+use crate::sfu::drain_state::DrainScope;
 use crate::sfu::error::Result;
 use crate::sfu::id::DataConsumerKey;
 

@@ -14,7 +14,7 @@ use crate::runtime::world::World;
 use crate::sfu;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::LimitOptions;
-use crate::sfu::drains::DrainScope;
+use crate::sfu::drain_state::DrainScope;
 use crate::sfu::id::DataProducerKey;
 use crate::sfu::subchannels::Selector;
 
@@ -118,7 +118,7 @@ impl DataProducer {
         self.intake.payload() as f64
     }
 
-    /// `send()` for a Buffer: (message, ppid, subchannels?, required?, ignored?) → [`Sent`].
+    /// `send()` for a Buffer: (message, ppid, subchannels?, required?, ignored?) → [`SendResult`].
     /// This is a closure, because a call of a closure costs a quarter of a method call.
     #[napi(
         getter,
@@ -171,7 +171,7 @@ impl DataProducer {
 /// The result of `send()`.
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
-enum Sent {
+enum SendResult {
     Accepted = 0,
     QueueFull = 1,
     TooLarge = 2,
@@ -194,13 +194,13 @@ impl Intake {
     }
 
     /// Accepts a message and copies its payload, which is copied only here on its way in.
-    fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Arc<Selector>>) -> Sent {
+    fn accept(&self, ppid: Ppid, payload: &[u8], selector: Option<Arc<Selector>>) -> SendResult {
         let len = Message::payload_len(ppid, payload.len());
         if self.batcher.inbox.is_closed() {
-            return Sent::WorkerGone;
+            return SendResult::WorkerGone;
         }
         if len > self.max_message_size {
-            return Sent::TooLarge;
+            return SendResult::TooLarge;
         }
         let subchannels = selector.as_ref().map_or(0, |it| it.subchannels.len());
         let amount = Amount::of(len).with_subchannels(subchannels);
@@ -209,11 +209,11 @@ impl Intake {
             if self.backlog.overflow() {
                 self.batcher.post(Job::NotifyDrain(self.key));
             }
-            return Sent::QueueFull;
+            return SendResult::QueueFull;
         }
         let job = Job::Send(self.key, Message::copy_from_slice(ppid, payload), selector);
         self.batcher.send(job, amount.charge);
-        Sent::Accepted
+        SendResult::Accepted
     }
 }
 
@@ -253,7 +253,7 @@ mod tests {
         let subchannels = (0..65_535).collect();
         let selector = Arc::new(Selector { subchannels, ..Default::default() });
         let send = || intake.accept(Ppid::BINARY, b"x", Some(Arc::clone(&selector)));
-        let accepted = (0..1000).take_while(|_| matches!(send(), Sent::Accepted)).count();
+        let accepted = (0..1000).take_while(|_| matches!(send(), SendResult::Accepted)).count();
         assert_eq!(accepted, (1 << 20) / (1 + 64 + 2 * 65_535));
     }
 }

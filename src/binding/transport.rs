@@ -11,7 +11,7 @@ use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::answers::{UdpConnectAnswer, WebRtcConnectAnswer};
 use crate::sfu::contract::options::{DataConsumerOptions, LimitOptions, MoveOptions};
 use crate::sfu::contract::parameters::Bitrates;
-use crate::sfu::drains::DrainScope;
+use crate::sfu::drain_state::DrainScope;
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
 
 use super::batcher::{SharedBatcher, answer, parse};

@@ -14,7 +14,7 @@ use crate::runtime::outbox::Outbox;
 use crate::runtime::usage;
 use crate::runtime::worker::WorkerHandle;
 use crate::sfu::contract::options::{LogSettings, WebRtcServerOptions, WorkerSettings};
-use crate::sfu::drains::DrainScope;
+use crate::sfu::drain_state::DrainScope;
 use crate::sfu::id::{RouterKey, WebRtcServerKey};
 
 use super::batcher::{Batcher, SharedBatcher, parse};

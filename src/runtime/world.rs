@@ -17,7 +17,7 @@ use crate::sfu::address::Listen;
 use crate::sfu::contract::dump::WorkerDump;
 use crate::sfu::contract::metrics::WorkerMetrics;
 use crate::sfu::contract::options::{ListenInfo, PortRange};
-use crate::sfu::drains::DrainScope;
+use crate::sfu::drain_state::DrainScope;
 use crate::sfu::error::Error;
 use crate::sfu::event::Event;
 use crate::sfu::histogram::{Histogram, TURNS};

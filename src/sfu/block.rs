@@ -11,7 +11,8 @@
 //! on all of its streams.
 //!
 //! A DataConsumer that has held up its DataProducer for its timeout within a minute is stalled: until half of its queue
-//! is free, it drops messages like other DataConsumers. Only time in which it takes nothing counts (see `blocks.rs`).
+//! is free, it drops messages like other DataConsumers. Only time in which it takes nothing counts (see
+//! `block_state.rs`).
 
 use super::Sfu;
 use super::entity::data_consumer::DataConsumer;

@@ -7,7 +7,7 @@ use crate::proto::net::SocketId;
 
 /// Part of a cascade; see `closing.rs`.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum CascadeStep {
     Transports(IntoIter<TransportKey>),
     Producers(IntoIter<DataProducerKey>),
     /// DataConsumers of a DataProducer that has closed: each emits that.

@@ -12,10 +12,10 @@
 use std::vec::IntoIter;
 
 use super::Sfu;
-use super::cascade::Step;
-use super::drains::Drains;
+use super::cascade::CascadeStep;
+use super::drain_state::Drains;
 use super::entity::data_consumer::Destination;
-use super::entity::limit::blocks;
+use super::entity::limiter::blocks;
 use super::entity::transport::{Kind, Polled};
 use super::event::{DataConsumerEvent, Event};
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey, WebRtcServerKey};
@@ -55,29 +55,29 @@ impl Sfu {
     /// Removes a router and everything on it.
     pub(super) fn remove_router(&mut self, key: RouterKey) {
         let Some(router) = self.routers.remove(&key) else { return };
-        self.begin_closing([Step::Transports(keys(&router.transports))]);
+        self.begin_closing([CascadeStep::Transports(keys(&router.transports))]);
     }
 
     /// Removes a server and the transports on it.
     pub(super) fn remove_webrtc_server(&mut self, key: WebRtcServerKey) {
         let Some(server) = self.servers.remove(&key) else { return };
         let sockets: Vec<SocketId> = server.listens.iter().map(|it| it.socket).collect();
-        let transports = Step::Transports(keys(&server.transports));
-        self.begin_closing([Step::Sockets(sockets.into_iter()), transports]);
+        let transports = CascadeStep::Transports(keys(&server.transports));
+        self.begin_closing([CascadeStep::Sockets(sockets.into_iter()), transports]);
     }
 
     /// Removes a transport and everything on it, and queues the last packets to the peer, which end the session.
     pub(super) fn remove_transport(&mut self, key: TransportKey) {
-        self.begin_closing([Step::Transports(vec![key].into_iter())]);
+        self.begin_closing([CascadeStep::Transports(vec![key].into_iter())]);
     }
 
     /// Removes a DataProducer and its DataConsumers, each of which emits that its DataProducer closed.
     pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
-        self.begin_closing([Step::Producers(vec![key].into_iter())]);
+        self.begin_closing([CascadeStep::Producers(vec![key].into_iter())]);
     }
 
     /// The last of `steps` comes first.
-    fn begin_closing<const N: usize>(&mut self, steps: [Step; N]) {
+    fn begin_closing<const N: usize>(&mut self, steps: [CascadeStep; N]) {
         self.closing.extend(steps);
         self.continue_closing();
     }
@@ -89,15 +89,15 @@ impl Sfu {
             && let Some(step) = self.closing.last_mut()
         {
             match step {
-                Step::Transports(left) => match left.next() {
+                CascadeStep::Transports(left) => match left.next() {
                     Some(key) => self.begin_transport(key),
                     None => self.end_step(),
                 },
-                Step::Producers(left) => match left.next() {
+                CascadeStep::Producers(left) => match left.next() {
                     Some(key) => self.detach_data_producer(key),
                     None => self.end_step(),
                 },
-                Step::ConsumersOfProducer(left) => match left.next() {
+                CascadeStep::ConsumersOfProducer(left) => match left.next() {
                     Some(key) => {
                         if self.remove_data_consumer(key) {
                             let event = DataConsumerEvent::DataProducerClose;
@@ -106,17 +106,17 @@ impl Sfu {
                     }
                     None => self.end_step(),
                 },
-                Step::ConsumersOfTransport(left) => match left.next() {
+                CascadeStep::ConsumersOfTransport(left) => match left.next() {
                     Some(key) => {
                         self.remove_data_consumer(key);
                     }
                     None => self.end_step(),
                 },
-                Step::Sockets(left) => match left.next() {
+                CascadeStep::Sockets(left) => match left.next() {
                     Some(socket) => self.release_socket(socket),
                     None => self.end_step(),
                 },
-                Step::Transport(key) => {
+                CascadeStep::Transport(key) => {
                     let key = *key;
                     self.end_step();
                     self.end_transport(key);
@@ -133,9 +133,9 @@ impl Sfu {
         // What has arrived keeps its place before the close, for one share.
         self.pump_within(key, self.routed + work::SHARE);
         let Some(transport) = self.transports.get_mut(&key) else { return };
-        let producers = Step::Producers(keys(&transport.data_producers));
-        let consumers = Step::ConsumersOfTransport(keys(&transport.data_consumers));
-        self.closing.extend([Step::Transport(key), consumers, producers]);
+        let producers = CascadeStep::Producers(keys(&transport.data_producers));
+        let consumers = CascadeStep::ConsumersOfTransport(keys(&transport.data_consumers));
+        self.closing.extend([CascadeStep::Transport(key), consumers, producers]);
     }
 
     /// Removes a DataProducer. Its DataConsumers are the next step.
@@ -160,7 +160,7 @@ impl Sfu {
         if producer.blocked {
             self.release_source(key, producer.transport, producer.stream_id());
         }
-        self.closing.push(Step::ConsumersOfProducer(keys(&producer.consumers)));
+        self.closing.push(CascadeStep::ConsumersOfProducer(keys(&producer.consumers)));
         let Some(transport) = self.transports.get_mut(&producer.transport) else { return };
         transport.data_producers.remove(key);
         if let Some(stream) = producer.stream {

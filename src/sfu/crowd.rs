@@ -45,7 +45,7 @@ struct Crowd {
 
 /// What a peer has sent through a crowded socket in a period.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sent {
+pub(super) struct SentInPeriod {
     period: Option<Instant>,
     bytes: usize,
 }
@@ -70,7 +70,7 @@ impl Crowds {
         &mut self,
         now: Instant,
         socket: SocketId,
-        sent: &mut Sent,
+        sent: &mut SentInPeriod,
         len: usize,
     ) -> Option<(usize, Instant)> {
         if self.0.is_empty() {
@@ -83,7 +83,7 @@ impl Crowds {
             return None;
         }
         if sent.period != Some(crowd.period) {
-            *sent = Sent { period: Some(crowd.period), bytes: 0 };
+            *sent = SentInPeriod { period: Some(crowd.period), bytes: 0 };
         }
         let sent_much = sent.bytes >= MIN_WINDOW;
         sent.bytes += len;
@@ -121,15 +121,15 @@ mod tests {
     #[test]
     fn a_socket_that_is_not_crowded_limits_no_window() {
         let (mut crowds, now) = (Crowds::default(), origin());
-        assert_eq!(crowds.count(now, SOCKET, &mut Sent::default(), 5000), None);
+        assert_eq!(crowds.count(now, SOCKET, &mut SentInPeriod::default(), 5000), None);
         crowds.note(now, SocketId(2), ROOM);
-        assert_eq!(crowds.count(now, SOCKET, &mut Sent::default(), 5000), None);
+        assert_eq!(crowds.count(now, SOCKET, &mut SentInPeriod::default(), 5000), None);
     }
 
     #[test]
     fn the_room_of_a_crowded_socket_grows_until_there_is_enough_for_all() {
         let (mut crowds, mut now) = (Crowds::default(), origin());
-        let mut sent = Sent::default();
+        let mut sent = SentInPeriod::default();
         let mut window = |crowds: &mut Crowds, now| {
             crowds.count(now, SOCKET, &mut sent, 5000).map(|(window, _)| window)
         };
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn those_that_send_much_share_the_room_of_a_crowded_socket() {
         let (mut crowds, mut now) = (Crowds::default(), origin());
-        let mut sent = [Sent::default(); 10];
+        let mut sent = [SentInPeriod::default(); 10];
         // Five send 6,000 bytes in each period, five 60.
         for _ in 0..30 {
             crowds.note(now, SOCKET, ROOM);
@@ -171,7 +171,7 @@ mod tests {
         crowds.note(now, SOCKET, ROOM);
         let mut least = ROOM;
         for _ in 0..1000 {
-            let share = crowds.count(now, SOCKET, &mut Sent::default(), 5000);
+            let share = crowds.count(now, SOCKET, &mut SentInPeriod::default(), 5000);
             least = share.expect("a limit").0;
         }
         assert_eq!(least, MIN_WINDOW);

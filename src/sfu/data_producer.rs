@@ -14,7 +14,7 @@ use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, DataProducerEvent, Event};
 use super::id::{self, DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::Waiter;
-use super::pipe_header::Control;
+use super::pipe_header::PipeControl;
 use super::tunnel::Tunnel;
 use super::work;
 
@@ -115,18 +115,18 @@ impl Sfu {
         }
         for key in caught_up {
             self.work += work::SKIPPED;
-            self.carry(key, Control::ClearRetained);
+            self.carry(key, PipeControl::ClearRetained);
         }
     }
 
     /// Shows the far end of a pipe whether the DataProducer of this DataConsumer is paused.
     pub(super) fn carry_pause(&mut self, key: DataConsumerKey) {
         let Some(consumer) = self.data_consumers.get(&key) else { return };
-        self.carry(key, Control::Paused(consumer.producer_paused));
+        self.carry(key, PipeControl::Paused(consumer.producer_paused));
     }
 
     /// Sends a control message to the far end of a pipe, in order with the messages of this DataConsumer.
-    fn carry(&mut self, key: DataConsumerKey, control: Control) {
+    fn carry(&mut self, key: DataConsumerKey, control: PipeControl) {
         let Some(consumer) = self.data_consumers.get(&key) else { return };
         let key = consumer.transport;
         let Some(stream) = consumer.stream_id() else { return };

@@ -12,7 +12,7 @@ use rustc_hash::FxHashSet;
 
 use super::Sfu;
 use super::direct_queue::DirectQueue;
-use super::drains::{Drain, DrainScope};
+use super::drain_state::{Drain, DrainScope};
 use super::error::{Error, Result};
 use super::event::Event;
 use super::id::{DataConsumerKey, DataProducerKey};

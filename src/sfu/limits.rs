@@ -6,7 +6,7 @@ use super::Sfu;
 use super::contract::options::{LimitAction, LimitOptions};
 use super::data_producer::DataProducerMut;
 use super::entity::data_producer::DataProducer;
-use super::entity::limit::{Limited, Limiter, Waiting, blocks, limiter};
+use super::entity::limiter::{Limited, Limiter, WaitingProducers, blocks, limiter};
 use super::error::{Error, Result};
 use super::event::{DataProducerEvent, Event, TransportEvent};
 use super::id::{DataProducerKey, TransportKey};
@@ -223,7 +223,7 @@ impl TransportMut<'_> {
 }
 
 /// Whether a limiter made DataProducers wait before and does now, and the DataProducers that waited.
-type Change = (bool, bool, Waiting);
+type Change = (bool, bool, WaitingProducers);
 
 fn set(current: &mut Option<Box<Limiter>>, options: Option<&LimitOptions>, now: Instant) -> Change {
     let before = blocks(current.as_deref());

@@ -14,7 +14,7 @@
 //! A payload that itself begins with the token travels behind an empty header, so that no client can
 //! forge routing through a pipe.
 //!
-//! A [`Control`] is a message of its own on the stream of its DataProducer, with PPID 50, so that
+//! A [`PipeControl`] is a message of its own on the stream of its DataProducer, with PPID 50, so that
 //! mediasoup and other far ends that do not know it drop it. Its two bytes are no message of RFC 8832.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -70,7 +70,7 @@ pub fn decode(mut message: Bytes) -> (Option<Selector>, Bytes) {
 
 /// What one end of a pipe says to the other about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Control {
+pub(super) enum PipeControl {
     /// Whether the DataProducer whose messages the stream carries is paused.
     Paused(bool),
     /// That DataProducer has cleared its retained messages.
@@ -79,7 +79,7 @@ pub(super) enum Control {
     Closed,
 }
 
-impl Control {
+impl PipeControl {
     const PAUSED: u8 = 0x50;
     const CLEAR_RETAINED: u8 = 0x51;
     const CLOSED: u8 = 0x52;
@@ -198,19 +198,19 @@ mod tests {
     #[test]
     fn controls_are_these_bytes_and_no_messages_of_rfc_8832() {
         for (control, bytes) in [
-            (Control::Paused(false), [0x50, 0]),
-            (Control::Paused(true), [0x50, 1]),
-            (Control::ClearRetained, [0x51, 0]),
-            (Control::Closed, [0x52, 0]),
+            (PipeControl::Paused(false), [0x50, 0]),
+            (PipeControl::Paused(true), [0x50, 1]),
+            (PipeControl::ClearRetained, [0x51, 0]),
+            (PipeControl::Closed, [0x52, 0]),
         ] {
             assert_eq!(control.encode()[..], bytes);
-            assert_eq!(Control::decode(&bytes), Some(control));
+            assert_eq!(PipeControl::decode(&bytes), Some(control));
             assert!(Dcep::parse(&bytes).is_err());
         }
         for other in
             [&[][..], &[0x50], &[0x50, 2], &[0x50, 1, 0], &[0x51, 1], &[0x52, 1], &[2], &[3, 0]]
         {
-            assert_eq!(Control::decode(other), None);
+            assert_eq!(PipeControl::decode(other), None);
         }
     }
 }

@@ -17,10 +17,10 @@ use super::Sfu;
 use super::aftermath::Aftermath;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::held::Releasing;
-use super::entity::retained::{Messages, Replay, Retained, RetainedMessage};
+use super::entity::retained::{Replay, Retained, RetainedMessage, RetainedMessages};
 use super::entity::transport::Transport;
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
-use super::pipe_header::Control;
+use super::pipe_header::PipeControl;
 use super::route::{Entities, Offered, Outputs};
 use super::subchannels::Selector;
 use super::work;
@@ -37,7 +37,7 @@ enum Until {
 
 /// How far it has caught up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum CatchUp {
     /// There is more.
     Part,
     /// It goes on once there is room in its queue.
@@ -61,14 +61,14 @@ impl Sfu {
     /// Continues a replay until that has cost `limit`. The rest gets its turn later.
     pub(super) fn continue_replay(&mut self, key: DataConsumerKey, limit: u64) {
         match self.replay_part(key, limit) {
-            None | Some(Progress::All) => {}
-            Some(Progress::Part) => self.releasing.push_back(Releasing::Replay(key)),
-            Some(Progress::Waits) => self.replay_waits(key),
+            None | Some(CatchUp::All) => {}
+            Some(CatchUp::Part) => self.releasing.push_back(Releasing::Replay(key)),
+            Some(CatchUp::Waits) => self.replay_waits(key),
         }
         self.finish_routing();
     }
 
-    fn replay_part(&mut self, key: DataConsumerKey, limit: u64) -> Option<Progress> {
+    fn replay_part(&mut self, key: DataConsumerKey, limit: u64) -> Option<CatchUp> {
         let end = self.work + limit;
         let (Entities { data_producers, data_consumers, transports }, mut outputs) = self.split();
         let consumer = data_consumers.get_mut(&key).filter(|it| it.replays)?;
@@ -127,7 +127,7 @@ impl Sfu {
         while !left.is_empty() && self.work < end {
             let limit = ((end - self.work) / left.len() as u64).clamp(1, work::QUANTUM);
             left.retain(|it| {
-                self.work < end && self.replay_part(*it, limit) == Some(Progress::Part)
+                self.work < end && self.replay_part(*it, limit) == Some(CatchUp::Part)
             });
             self.finish_routing();
         }
@@ -168,7 +168,7 @@ impl Outputs<'_> {
                     }
                 }
                 let until = Until::Number(end);
-                self.catch_up(messages, *key, replay, consumer, transport, until) != Progress::All
+                self.catch_up(messages, *key, replay, consumer, transport, until) != CatchUp::All
             });
             retained.forget_before(end);
             retained.drop_unneeded();
@@ -181,30 +181,30 @@ impl Outputs<'_> {
     /// Delivers to a DataConsumer the messages that it has yet to get.
     fn catch_up(
         &mut self,
-        messages: &Messages,
+        messages: &RetainedMessages,
         key: DataConsumerKey,
         replay: &mut Replay,
         consumer: &mut DataConsumer,
         transport: &mut Transport,
         until: Until,
-    ) -> Progress {
+    ) -> CatchUp {
         let stream = consumer.stream_id();
         loop {
             if replay.closes {
-                return Progress::Part;
+                return CatchUp::Part;
             }
             let next = replay.next(messages.end());
             if replay.takes_clear(next.unwrap_or(messages.end()))
                 && let Some(stream) = stream
             {
-                self.carry(consumer.transport, transport, stream, Control::ClearRetained);
+                self.carry(consumer.transport, transport, stream, PipeControl::ClearRetained);
             }
             let Some(number) = next else { break };
             match until {
-                Until::Number(end) if number >= end => return Progress::Part,
-                Until::Work(end) if *self.work >= end => return Progress::Part,
+                Until::Number(end) if number >= end => return CatchUp::Part,
+                Until::Work(end) if *self.work >= end => return CatchUp::Part,
                 Until::Work(_) if self.waits_for_room(key, consumer, transport) => {
-                    return Progress::Waits;
+                    return CatchUp::Waits;
                 }
                 Until::Number(_) | Until::Work(_) => {}
             }
@@ -229,7 +229,7 @@ impl Outputs<'_> {
         }
         consumer.set_replays(false);
         self.aftermath.push(Aftermath::EndReplay(key));
-        Progress::All
+        CatchUp::All
     }
 
     /// Whether the message that this DataConsumer was offered last closes it.

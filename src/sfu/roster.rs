@@ -9,7 +9,7 @@
 #[derive(Debug, Clone)]
 pub(super) struct Roster<K> {
     /// Each key, and whether it is still there.
-    places: Vec<(K, bool)>,
+    slots: Vec<(K, bool)>,
     gaps: usize,
     wrapped: bool,
 }
@@ -19,61 +19,60 @@ const FEW: usize = 8;
 
 impl<K> Default for Roster<K> {
     fn default() -> Self {
-        Self { places: Vec::new(), gaps: 0, wrapped: false }
+        Self { slots: Vec::new(), gaps: 0, wrapped: false }
     }
 }
 
 impl<K: Copy + Ord + Into<u32>> Roster<K> {
     /// Adds a key, unless it is there.
     pub(super) fn push(&mut self, key: K) {
-        let last = self.places.last().map(|(last, _)| *last);
+        let last = self.slots.last().map(|(last, _)| *last);
         if !self.wrapped && last.is_none_or(|last| last < key) {
-            self.places.push((key, true));
-        } else if let Some((_, present)) = self.place_of(key).and_then(|it| self.places.get_mut(it))
-        {
+            self.slots.push((key, true));
+        } else if let Some((_, present)) = self.slot_of(key).and_then(|it| self.slots.get_mut(it)) {
             // The key was here before.
             self.gaps -= usize::from(!std::mem::replace(present, true));
         } else if self.wrapped {
-            self.places.push((key, true));
+            self.slots.push((key, true));
         } else if last.is_some_and(|last| last.into().wrapping_sub(key.into()) > u32::MAX / 2) {
             self.wrapped = true;
-            self.places.push((key, true));
+            self.slots.push((key, true));
         } else {
-            let place = self.places.partition_point(|(it, _)| *it < key);
-            self.places.insert(place, (key, true));
+            let slot = self.slots.partition_point(|(it, _)| *it < key);
+            self.slots.insert(slot, (key, true));
         }
     }
 
     /// Removes a key, if it is there.
     pub(super) fn remove(&mut self, key: K) {
-        let place = self.place_of(key);
-        let Some((_, present)) = place.and_then(|it| self.places.get_mut(it)) else { return };
+        let slot = self.slot_of(key);
+        let Some((_, present)) = slot.and_then(|it| self.slots.get_mut(it)) else { return };
         self.gaps += usize::from(std::mem::take(present));
-        if self.gaps > FEW.max(self.places.len() / 2) {
-            self.places.retain(|(_, present)| *present);
-            self.places.shrink_to(2 * self.places.len());
+        if self.gaps > FEW.max(self.slots.len() / 2) {
+            self.slots.retain(|(_, present)| *present);
+            self.slots.shrink_to(2 * self.slots.len());
             self.gaps = 0;
-            self.wrapped &= !self.places.is_sorted();
+            self.wrapped &= !self.slots.is_sorted();
         }
     }
 
     /// Where a key is, or was.
-    fn place_of(&self, key: K) -> Option<usize> {
+    fn slot_of(&self, key: K) -> Option<usize> {
         if self.wrapped {
-            self.places.iter().position(|(it, _)| *it == key)
+            self.slots.iter().position(|(it, _)| *it == key)
         } else {
-            self.places.binary_search_by_key(&key, |(it, _)| *it).ok()
+            self.slots.binary_search_by_key(&key, |(it, _)| *it).ok()
         }
     }
 
     /// How many keys there are.
     pub(super) fn len(&self) -> usize {
-        self.places.len() - self.gaps
+        self.slots.len() - self.gaps
     }
 
     /// The keys, in the order of their requests.
     pub(super) fn iter(&self) -> impl Iterator<Item = K> + Clone + '_ {
-        self.places.iter().filter(|(_, present)| *present).map(|(key, _)| *key)
+        self.slots.iter().filter(|(_, present)| *present).map(|(key, _)| *key)
     }
 }
 
@@ -120,7 +119,7 @@ mod tests {
                 expected.retain(|it| *it != key);
             }
             assert_eq!(keys(&roster), expected);
-            assert!(roster.places.len() <= 2 * expected.len() + FEW + 1, "gaps are closed");
+            assert!(roster.slots.len() <= 2 * expected.len() + FEW + 1, "gaps are closed");
         }
         roster.push(1000);
         assert_eq!(keys(&roster), [1000]);

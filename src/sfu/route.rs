@@ -33,7 +33,7 @@ use super::error::{Error, Result};
 use super::event::{DataConsumerEvent, Event};
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::memory::{self, Memory, Waiter};
-use super::pipe_header::{self, Control};
+use super::pipe_header::{self, PipeControl};
 use super::subchannels::Selector;
 use super::work;
 
@@ -598,7 +598,7 @@ impl Outputs<'_> {
         key: TransportKey,
         transport: &mut Transport,
         stream: StreamId,
-        control: Control,
+        control: PipeControl,
     ) {
         if transport.carry(stream, control) {
             transport.mark_dirty(key, self.dirty);

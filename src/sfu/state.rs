@@ -15,18 +15,18 @@ use crate::proto::reason::Code;
 use crate::proto::transmit::Transmits;
 
 use super::aftermath::Aftermath;
-use super::blocks::Blocks;
-use super::cascade::Step;
+use super::block_state::Blocks;
+use super::cascade::CascadeStep;
 use super::contract::dump::{
     ChannelMessageHandlers, MemoryCounters, OutboxCounters, SocketCounters, WorkerDump,
 };
 use super::crowd::Crowds;
 use super::deadlines::Deadlines;
-use super::drains::Drains;
+use super::drain_state::Drains;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::data_producer::DataProducer;
 use super::entity::held::Releasing;
-use super::entity::limit::LimitReports;
+use super::entity::limiter::LimitReports;
 use super::entity::router::Router;
 use super::entity::transport::Transport;
 use super::entity::webrtc_server::WebRtcServer;
@@ -60,7 +60,7 @@ pub struct Sfu {
     /// The entities that release held or retained messages, in the order of their turns.
     pub(super) releasing: VecDeque<Releasing>,
     /// What is left of a close cascade.
-    pub(super) closing: Vec<Step>,
+    pub(super) closing: Vec<CascadeStep>,
     pub(super) transmits: Transmits,
     pub(super) events: VecDeque<Event>,
     /// Present if there is a maximum for all queues of the worker together.

@@ -25,7 +25,7 @@ use crate::sfu::contract::parameters::{Bitrates, SctpStreamParameters};
 use crate::sfu::data_producer::choose_id;
 use crate::sfu::entity::data_consumer::{DataConsumer, Destination, Pauses};
 use crate::sfu::entity::data_producer::DataProducer;
-use crate::sfu::entity::limit::{blocks, limiter};
+use crate::sfu::entity::limiter::{blocks, limiter};
 use crate::sfu::error::{Error, Result};
 use crate::sfu::event::{DataProducerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};

@@ -110,14 +110,14 @@ const MAX_WINDOW: u64 = 256 * 1024;
 
 /// What waits on a stream, in order.
 #[derive(Debug)]
-enum Waiting {
+enum QueuedItem {
     Message(Box<TunnelMessage>),
     /// Boxed, as there are far more messages than these.
     Control(Box<Bytes>),
     Fence(u32),
 }
 
-impl Waiting {
+impl QueuedItem {
     fn message(&self) -> Option<&TunnelMessage> {
         match self {
             Self::Message(message) => Some(message),
@@ -136,7 +136,7 @@ struct OpenStream {
     shared: Arc<TunnelStream>,
     /// No other stream of the tunnel had this number, whatever its id.
     number: u64,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<QueuedItem>,
     /// The charge of the messages among these.
     charge: u64,
     /// How often it is among [`Tunnel::ready`]: once for all that waits if it has a policy, otherwise once for each.
@@ -186,14 +186,14 @@ impl OpenStream {
         {
             governed.enter(message.len());
         }
-        self.waiting.push_back(Waiting::Message(message));
+        self.waiting.push_back(QueuedItem::Message(message));
     }
 
     /// Whether the first one of those that wait may leave.
     fn is_ready(&self) -> bool {
         match self.waiting.front() {
-            Some(Waiting::Message(_)) => self.governed.is_none() || self.has_credit(),
-            Some(Waiting::Control(_) | Waiting::Fence(_)) => true,
+            Some(QueuedItem::Message(_)) => self.governed.is_none() || self.has_credit(),
+            Some(QueuedItem::Control(_) | QueuedItem::Fence(_)) => true,
             None => false,
         }
     }
@@ -209,12 +209,12 @@ impl OpenStream {
     /// Takes out what waits first.
     fn leave(&mut self) -> Option<TunnelFrame> {
         Some(match self.waiting.pop_front()? {
-            Waiting::Message(message) => {
+            QueuedItem::Message(message) => {
                 self.count_removed(&message);
                 TunnelFrame::Message(message)
             }
-            Waiting::Control(payload) => TunnelFrame::Control(self.shared.id, *payload),
-            Waiting::Fence(fence) => {
+            QueuedItem::Control(payload) => TunnelFrame::Control(self.shared.id, *payload),
+            QueuedItem::Fence(fence) => {
                 self.fences.push_back(fence);
                 TunnelFrame::Fence(self.shared.id, fence)
             }
@@ -233,7 +233,7 @@ impl OpenStream {
     /// Drops the oldest routed message that waits here, and takes it out of `total`. Returns whether there was one.
     fn replace_oldest(&mut self, total: &Backlog) -> bool {
         let place = self.waiting.iter().position(|it| it.routed().is_some());
-        let Some(Waiting::Message(oldest)) = place.and_then(|it| self.waiting.remove(it)) else {
+        let Some(QueuedItem::Message(oldest)) = place.and_then(|it| self.waiting.remove(it)) else {
             return false;
         };
         self.count_removed(&oldest);
@@ -365,7 +365,7 @@ impl Tunnel {
         match &mut stream.governed {
             Some(governed) => governed.policy = policy,
             None => {
-                let routed = stream.waiting.iter().filter_map(Waiting::routed);
+                let routed = stream.waiting.iter().filter_map(QueuedItem::routed);
                 let governed = Governed::new(policy, routed.map(TunnelMessage::len));
                 stream.governed = Some(Box::new(governed));
             }
@@ -485,7 +485,7 @@ impl Tunnel {
     /// Notes that the message last queued on this stream has been retained since `since`.
     pub(in crate::sfu) fn backdate(&mut self, id: StreamId, since: Instant) {
         let latest = self.streams.get_mut(&id).and_then(|it| it.waiting.back_mut());
-        if let Some(Waiting::Message(latest)) = latest {
+        if let Some(QueuedItem::Message(latest)) = latest {
             latest.since = Some(since);
         }
     }
@@ -495,13 +495,13 @@ impl Tunnel {
     pub(in crate::sfu) fn send_control(&mut self, id: StreamId, payload: Bytes) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let mut last = stream.waiting.iter_mut().rev().map_while(|it| match it {
-            Waiting::Control(payload) => Some(payload),
-            Waiting::Message(_) | Waiting::Fence(_) => None,
+            QueuedItem::Control(payload) => Some(payload),
+            QueuedItem::Message(_) | QueuedItem::Fence(_) => None,
         });
         match last.find(|it| it.first() == payload.first()) {
             Some(same) => **same = payload,
             None => {
-                stream.waiting.push_back(Waiting::Control(Box::new(payload)));
+                stream.waiting.push_back(QueuedItem::Control(Box::new(payload)));
                 stream.begin_turn(&mut self.ready);
             }
         }
@@ -512,7 +512,7 @@ impl Tunnel {
     pub(in crate::sfu) fn fence(&mut self, id: StreamId, fence: u32) -> bool {
         let stream = self.streams.get_mut(&id);
         let Some(stream) = stream.filter(|it| it.shared.backlog.charge() > 0) else { return false };
-        stream.waiting.push_back(Waiting::Fence(fence));
+        stream.waiting.push_back(QueuedItem::Fence(fence));
         stream.begin_turn(&mut self.ready);
         true
     }
@@ -531,7 +531,7 @@ impl Tunnel {
     pub(in crate::sfu) fn reset_stream(&mut self, id: StreamId) -> MessageTally {
         let mut discarded = MessageTally::default();
         let Some(stream) = self.streams.remove(&id) else { return discarded };
-        for waiting in stream.waiting.iter().filter_map(Waiting::message) {
+        for waiting in stream.waiting.iter().filter_map(QueuedItem::message) {
             discarded.count(&waiting.message);
             self.total.withdraw(waiting.amount());
         }
@@ -603,9 +603,9 @@ impl Tunnel {
             self.events.extend(stream.fences.iter().copied().map(passed));
             for waiting in &stream.waiting {
                 match waiting {
-                    Waiting::Message(unsent) => self.unsent.count(&unsent.message),
-                    Waiting::Fence(fence) => self.events.push_back(passed(*fence)),
-                    Waiting::Control(_) => {}
+                    QueuedItem::Message(unsent) => self.unsent.count(&unsent.message),
+                    QueuedItem::Fence(fence) => self.events.push_back(passed(*fence)),
+                    QueuedItem::Control(_) => {}
                 }
             }
             // The other end will not count what was handed over as arrived.

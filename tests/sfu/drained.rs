@@ -8,7 +8,7 @@ use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, RetainOptions, WhilePaused,
 };
-use datasoup::sfu::drains::DrainScope;
+use datasoup::sfu::drain_state::DrainScope;
 use datasoup::sfu::error::Error;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 

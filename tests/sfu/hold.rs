@@ -9,7 +9,7 @@ use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, RetainOptions, WhilePaused,
 };
-use datasoup::sfu::drains::DrainScope;
+use datasoup::sfu::drain_state::DrainScope;
 use datasoup::sfu::event::{DataProducerEvent, Event};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::subchannels::{Selector, Subchannels};

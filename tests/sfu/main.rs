@@ -5,6 +5,7 @@ mod common;
 
 mod accounting;
 mod block;
+mod channels;
 mod closing;
 mod datachannel;
 mod drained;
@@ -15,7 +16,6 @@ mod idle;
 mod limits;
 mod memory;
 mod metrics;
-mod network;
 mod networks;
 mod overflow;
 mod path;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::channels::{CHANNELS, Channel, LIFETIME, Log, Network, ROUND_TRIPS, Way};
 use crate::common::sim::Conditions;
-use crate::network::{CHANNELS, Channel, LIFETIME, Log, Network, ROUND_TRIPS, Way};
 
 /// How many messages each channel carries in either direction.
 const MESSAGES: usize = 60;

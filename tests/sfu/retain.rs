@@ -10,7 +10,7 @@ use datasoup::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, RetainOptions, SctpOptions,
 };
 use datasoup::sfu::contract::parameters::DropCount;
-use datasoup::sfu::drains::DrainScope;
+use datasoup::sfu::drain_state::DrainScope;
 use datasoup::sfu::event::DataConsumerEvent;
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::memory::Memory;

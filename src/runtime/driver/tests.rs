@@ -18,7 +18,7 @@ use crate::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, LimitAction, LimitOptions, LogLevel, PortRange,
     RetainOptions,
 };
-use crate::sfu::drains::DrainScope;
+use crate::sfu::drain_state::DrainScope;
 use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::work;

@@ -47,7 +47,7 @@ pub struct Arrived {
     pub sctp: Option<SctpArrived>,
     pub datagrams_dropped: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub dropped_from: Option<Source>,
+    pub dropped_from: Option<DisplayAddr>,
 }
 
 /// The STUN requests that have arrived.
@@ -63,9 +63,9 @@ pub struct StunArrived {
     pub malformed: u64,
     pub over_quota: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub valid_from: Option<Source>,
+    pub valid_from: Option<DisplayAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused_from: Option<Source>,
+    pub refused_from: Option<DisplayAddr>,
 }
 
 impl From<&StunCounters> for StunArrived {
@@ -78,8 +78,8 @@ impl From<&StunCounters> for StunArrived {
             role_conflict: counters.role_conflict,
             malformed: counters.malformed,
             over_quota: counters.over_quota,
-            valid_from: counters.valid_from.map(Source),
-            refused_from: counters.refused_from.map(Source),
+            valid_from: counters.valid_from.map(DisplayAddr),
+            refused_from: counters.refused_from.map(DisplayAddr),
         }
     }
 }
@@ -108,18 +108,18 @@ pub struct SctpArrived {
     pub messages_unrouted: u64,
 }
 
-/// Where a datagram came from: `192.0.2.1:4000` or `[2001:db8::1]:4000`.
+/// An address as applications see it: `192.0.2.1:4000` or `[2001:db8::1]:4000`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Source(pub SocketAddr);
+pub struct DisplayAddr(pub SocketAddr);
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for DisplayAddr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A socket for both versions shows IPv4 addresses as IPv6 ones.
         SocketAddr::new(self.0.ip().to_canonical(), self.0.port()).fmt(f)
     }
 }
 
-impl Serialize for Source {
+impl Serialize for DisplayAddr {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

@@ -12,7 +12,7 @@ use crate::proto::overflow::{Overflow, QueueDrops, QueuePolicy};
 use crate::proto::sctp::MessageTally;
 
 use crate::sfu::backlog::{Backlog, Token};
-use crate::sfu::blocks::Block;
+use crate::sfu::block_state::Block;
 use crate::sfu::contract::options::DataConsumerOptions;
 use crate::sfu::contract::parameters::{DataType, DropCount, SctpStreamParameters};
 use crate::sfu::direct_queue::DirectQueue;
@@ -75,7 +75,7 @@ pub(in crate::sfu) struct DataConsumer {
     /// Whether messages for JavaScript have to wait behind held ones: it is stopped, or still releases them.
     pub(in crate::sfu) holds_back: bool,
     /// The tokens of held messages, which enter the outbox in this order once it is resumed.
-    places: VecDeque<Token>,
+    tokens: VecDeque<Token>,
     /// Whether it is in the list of those that release held messages.
     pub(in crate::sfu) releases: bool,
     /// Whether it has yet to get what its DataProducer retains.
@@ -241,7 +241,7 @@ impl DataConsumer {
             holds,
             stopped: false,
             holds_back: false,
-            places: VecDeque::new(),
+            tokens: VecDeque::new(),
             releases: false,
             awaits_retained: true,
             producer_paused,
@@ -285,16 +285,16 @@ impl DataConsumer {
     /// Holds back the token of a message for JavaScript.
     pub(in crate::sfu) fn hold_back(&mut self, token: Token) {
         // Tokens of replaced messages are dropped.
-        while self.places.front().is_some_and(|oldest| !oldest.is_live()) {
-            self.places.pop_front();
+        while self.tokens.front().is_some_and(|oldest| !oldest.is_live()) {
+            self.tokens.pop_front();
         }
-        self.places.push_back(token);
+        self.tokens.push_back(token);
     }
 
     /// The number of the first message that is held for JavaScript. Messages with lower numbers have their places in
     /// the outbox. `None`: all have.
     pub(in crate::sfu) fn first_held(&self) -> Option<u64> {
-        self.places.front().map(Token::number)
+        self.tokens.front().map(Token::number)
     }
 
     /// The token of the next message that is held for JavaScript, if it may enter the outbox.
@@ -302,9 +302,9 @@ impl DataConsumer {
         if self.stopped {
             return None;
         }
-        let place = self.places.pop_front();
-        self.holds_back = place.is_some();
-        place
+        let token = self.tokens.pop_front();
+        self.holds_back = token.is_some();
+        token
     }
 
     pub(in crate::sfu) fn start(&mut self) {

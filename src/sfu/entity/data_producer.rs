@@ -15,7 +15,7 @@ use crate::sfu::roster::Roster;
 use crate::sfu::subchannels::{Selector, amount};
 
 use super::held::{Held, HeldMessage};
-use super::limit::Limiter;
+use super::limiter::Limiter;
 use super::retained::Retained;
 use super::transport::channels::Description;
 

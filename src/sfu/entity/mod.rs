@@ -4,7 +4,7 @@
 pub(super) mod data_consumer;
 pub(super) mod data_producer;
 pub(super) mod held;
-pub(super) mod limit;
+pub(super) mod limiter;
 pub(super) mod retained;
 pub(super) mod router;
 pub(super) mod transport;

@@ -30,7 +30,7 @@ use crate::sfu::subchannels::{Selector, amount};
 #[derive(Debug)]
 pub(in crate::sfu) struct Retained {
     bounds: RetainOptions,
-    messages: Messages,
+    messages: RetainedMessages,
     /// The number of the first message that is retained.
     start: u64,
     /// That of the retained messages.
@@ -44,7 +44,7 @@ pub(in crate::sfu) type Replays = FxHashMap<DataConsumerKey, Replay>;
 
 /// The messages that are kept, retained or for replays alone. They are numbered as they come.
 #[derive(Debug, Default)]
-pub(in crate::sfu) struct Messages {
+pub(in crate::sfu) struct RetainedMessages {
     queue: VecDeque<RetainedMessage>,
     /// The number of the first message in `queue`.
     first: u64,
@@ -69,7 +69,7 @@ impl RetainedMessage {
     }
 }
 
-impl Messages {
+impl RetainedMessages {
     /// The number of the first message.
     pub(in crate::sfu) fn first(&self) -> u64 {
         self.first
@@ -128,7 +128,7 @@ impl Retained {
     pub(in crate::sfu) fn new(bounds: RetainOptions, memory: Option<Arc<Memory>>) -> Self {
         Self {
             bounds,
-            messages: Messages::default(),
+            messages: RetainedMessages::default(),
             start: 0,
             amount: Amount::default(),
             memory,
@@ -255,7 +255,7 @@ impl Retained {
         self.start
     }
 
-    pub(in crate::sfu) fn messages(&self) -> &Messages {
+    pub(in crate::sfu) fn messages(&self) -> &RetainedMessages {
         &self.messages
     }
 
@@ -264,7 +264,7 @@ impl Retained {
     }
 
     /// The messages, and the DataConsumers that have not caught up.
-    pub(in crate::sfu) fn parts(&mut self) -> (&Messages, &mut Replays) {
+    pub(in crate::sfu) fn parts(&mut self) -> (&RetainedMessages, &mut Replays) {
         (&self.messages, &mut self.replays)
     }
 
@@ -365,7 +365,11 @@ impl Replay {
     }
 
     /// Passes the messages before this number. Returns those that it was yet to get.
-    pub(in crate::sfu) fn skip_to(&mut self, number: u64, messages: &Messages) -> DropCount {
+    pub(in crate::sfu) fn skip_to(
+        &mut self,
+        number: u64,
+        messages: &RetainedMessages,
+    ) -> DropCount {
         let mut skipped = DropCount::default();
         while let Some(range) = self.ranges.front_mut()
             && range.start < number

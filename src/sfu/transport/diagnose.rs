@@ -8,7 +8,7 @@ use crate::proto::reason::{Code, Reason};
 use crate::proto::sctp::SctpState;
 use crate::proto::session::Session;
 use crate::sfu::contract::diagnosis::{
-    Arrived, Diagnosis, DtlsArrived, Finding, SctpArrived, Source, StunArrived,
+    Arrived, Diagnosis, DisplayAddr, DtlsArrived, Finding, SctpArrived, StunArrived,
 };
 use crate::sfu::contract::parameters::{IceCandidate, ListenProtocol};
 use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
@@ -39,29 +39,29 @@ impl TransportMut<'_> {
                 state.stun = Some(StunArrived::from(it.peer.stun()));
                 state.dtls = Some(DtlsArrived::from(it.peer.session().dtls()));
                 let server = it.server.and_then(|key| self.sfu.servers.get(&key));
-                look_at_ice(it, server.map_or(0, |it| it.datagrams_dropped), &mut findings);
-                look_at_dtls(it.peer.session().dtls(), &mut findings);
-                look_at_sctp_over_dtls(it.peer.session(), &mut findings);
+                diagnose_ice(it, server.map_or(0, |it| it.datagrams_dropped), &mut findings);
+                diagnose_dtls(it.peer.session().dtls(), &mut findings);
+                diagnose_sctp_over_dtls(it.peer.session(), &mut findings);
             }
             Kind::Plain(it) => {
-                state.dropped_from = it.path.stray().map(Source);
-                look_at_udp(&it.path, it.comedia, &mut findings);
+                state.dropped_from = it.path.stray().map(DisplayAddr);
+                diagnose_udp(&it.path, it.comedia, &mut findings);
             }
             Kind::Pipe(it) if it.tunnel.is_none() => {
-                state.dropped_from = it.path.stray().map(Source);
+                state.dropped_from = it.path.stray().map(DisplayAddr);
                 match it.path.session() {
-                    None => look_at_udp(&it.path, false, &mut findings),
+                    None => diagnose_udp(&it.path, false, &mut findings),
                     Some(session) => {
                         state.dtls_state = Some(session.dtls().state());
                         state.dtls = Some(DtlsArrived::from(session.dtls()));
-                        look_at_encrypted_pipe(&it.path, session, &mut findings);
+                        diagnose_encrypted_pipe(&it.path, session, &mut findings);
                     }
                 }
             }
             Kind::Pipe(_) => {}
         }
-        look_at_the_end(transport, &mut findings);
-        look_at_messages(transport, &mut findings);
+        diagnose_end(transport, &mut findings);
+        diagnose_messages(transport, &mut findings);
         Diagnosis { state, findings }
     }
 }
@@ -76,18 +76,18 @@ fn add(
 }
 
 /// `unmatched`: how many datagrams at the transport's server were for none of its transports.
-fn look_at_ice(it: &WebRtc, unmatched: u64, findings: &mut Vec<Finding>) {
+fn diagnose_ice(it: &WebRtc, unmatched: u64, findings: &mut Vec<Finding>) {
     match it.peer.ice_state() {
         IceState::Connected | IceState::Completed => {}
         IceState::New => {
-            look_at_stun(it.peer.stun(), findings);
+            diagnose_stun(it.peer.stun(), findings);
             if it.peer.stun().received == 0 {
                 findings.push(nothing_received(&it.ice_candidates(), unmatched));
             }
         }
         IceState::Disconnected => {
             findings.extend(it.peer.ice_loss().map(|it| of_reason(&it)));
-            look_at_stun(it.peer.stun(), findings);
+            diagnose_stun(it.peer.stun(), findings);
         }
     }
 }
@@ -127,8 +127,8 @@ fn nothing_received(candidates: &[IceCandidate], unmatched: u64) -> Finding {
 }
 
 /// Requests that have arrived and were rejected.
-fn look_at_stun(stun: &StunCounters, findings: &mut Vec<Finding>) {
-    let from = stun.refused_from.map(|it| format!(", the last from {}", Source(it)));
+fn diagnose_stun(stun: &StunCounters, findings: &mut Vec<Finding>) {
+    let from = stun.refused_from.map(|it| format!(", the last from {}", DisplayAddr(it)));
     let from = from.unwrap_or_default();
     for (count, code, what, hint) in [
         (
@@ -171,7 +171,7 @@ fn look_at_stun(stun: &StunCounters, findings: &mut Vec<Finding>) {
     }
 }
 
-fn look_at_dtls(dtls: &Dtls, findings: &mut Vec<Finding>) {
+fn diagnose_dtls(dtls: &Dtls, findings: &mut Vec<Finding>) {
     match dtls.state() {
         DtlsState::New | DtlsState::Connected => {}
         DtlsState::Connecting => findings.push(unfinished(dtls)),
@@ -216,7 +216,7 @@ fn unfinished(dtls: &Dtls) -> Finding {
     Finding { code, message, hint: hint.into() }
 }
 
-fn look_at_sctp_over_dtls(session: &Session, findings: &mut Vec<Finding>) {
+fn diagnose_sctp_over_dtls(session: &Session, findings: &mut Vec<Finding>) {
     let Some(sctp) = session.sctp() else { return };
     if session.dtls().state() != DtlsState::Connected || sctp.state() != SctpState::Connecting {
         return;
@@ -239,18 +239,18 @@ fn look_at_sctp_over_dtls(session: &Session, findings: &mut Vec<Finding>) {
 }
 
 /// Whether nothing has come from the address of the peer.
-fn look_at_source(
+fn diagnose_source(
     path: &SctpOverUdp,
     remote: SocketAddr,
     code: &'static str,
     findings: &mut Vec<Finding>,
 ) {
-    let (local, remote) = (Source(path.local()), Source(remote));
+    let (local, remote) = (DisplayAddr(path.local()), DisplayAddr(remote));
     match path.stray() {
         Some(stray) => add(
             findings,
             "wrong-source",
-            format!("datagrams arrive from {}, and connect() named {remote}", Source(stray)),
+            format!("datagrams arrive from {}, and connect() named {remote}", DisplayAddr(stray)),
             "give connect() the address that the peer sends from",
         ),
         None => add(
@@ -264,7 +264,7 @@ fn look_at_source(
 }
 
 /// Adds the findings about a pipe over DTLS.
-fn look_at_encrypted_pipe(path: &SctpOverUdp, session: &Session, findings: &mut Vec<Finding>) {
+fn diagnose_encrypted_pipe(path: &SctpOverUdp, session: &Session, findings: &mut Vec<Finding>) {
     let dtls = session.dtls();
     match (dtls.state(), path.remote()) {
         (DtlsState::New, _) | (_, None) => add(
@@ -276,14 +276,14 @@ fn look_at_encrypted_pipe(path: &SctpOverUdp, session: &Session, findings: &mut 
         (DtlsState::Connecting, Some(remote)) if dtls.datagrams() == 0 => {
             let is_client = dtls.local_role() == DtlsRole::Client;
             let code = if is_client { "no-dtls-answer" } else { "no-client-hello" };
-            look_at_source(path, remote, code, findings);
+            diagnose_source(path, remote, code, findings);
         }
         (DtlsState::Connecting, Some(_)) => findings.push(unfinished(dtls)),
         (DtlsState::Failed | DtlsState::Closed, Some(_)) => {
             findings.extend(dtls.end_reason().map(of_reason));
         }
         (DtlsState::Connected, Some(_)) => match session.sctp() {
-            Some(sctp) if sctp.state() == SctpState::New => look_at_unused(path, findings),
+            Some(sctp) if sctp.state() == SctpState::New => diagnose_unused(path, findings),
             Some(sctp) if sctp.state() == SctpState::Connecting => add(
                 findings,
                 "sctp-incomplete",
@@ -299,7 +299,7 @@ fn look_at_encrypted_pipe(path: &SctpOverUdp, session: &Session, findings: &mut 
 }
 
 /// Reports that the association has not begun because there is nothing to carry.
-fn look_at_unused(path: &SctpOverUdp, findings: &mut Vec<Finding>) {
+fn diagnose_unused(path: &SctpOverUdp, findings: &mut Vec<Finding>) {
     if !path.is_wanted() {
         add(
             findings,
@@ -310,9 +310,9 @@ fn look_at_unused(path: &SctpOverUdp, findings: &mut Vec<Finding>) {
     }
 }
 
-fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
+fn diagnose_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
     let Some(sctp) = path.sctp() else { return };
-    let (local, packets) = (Source(path.local()), sctp.packets());
+    let (local, packets) = (DisplayAddr(path.local()), sctp.packets());
     match (sctp.state(), path.remote()) {
         (SctpState::New | SctpState::Connecting, None) if comedia => add(
             findings,
@@ -326,16 +326,16 @@ fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
             "the address of the peer is not known",
             "call transport.connect({ ip, port }) with the peer's address",
         ),
-        (SctpState::New, Some(_)) if !path.is_wanted() => look_at_unused(path, findings),
+        (SctpState::New, Some(_)) if !path.is_wanted() => diagnose_unused(path, findings),
         (SctpState::New | SctpState::Connecting, Some(remote)) if packets == 0 => {
-            look_at_source(path, remote, "no-sctp-received", findings);
+            diagnose_source(path, remote, "no-sctp-received", findings);
         }
         (SctpState::Connecting, Some(remote)) => add(
             findings,
             "sctp-incomplete",
             format!(
                 "{packets} SCTP packets have arrived from {}, and the handshake is not complete",
-                Source(remote)
+                DisplayAddr(remote)
             ),
             "check that the peer receives what this side sends, and that only one association uses the address",
         ),
@@ -344,7 +344,7 @@ fn look_at_udp(path: &SctpOverUdp, comedia: bool, findings: &mut Vec<Finding>) {
 }
 
 /// Why the association ended, unless it ended with the session, whose reason is already a finding.
-fn look_at_the_end(transport: &Transport, findings: &mut Vec<Finding>) {
+fn diagnose_end(transport: &Transport, findings: &mut Vec<Finding>) {
     if let Some(reason) = transport.end_reason().filter(|_| transport.has_ended()) {
         let finding = of_reason(&reason);
         if !findings.contains(&finding) {
@@ -353,7 +353,7 @@ fn look_at_the_end(transport: &Transport, findings: &mut Vec<Finding>) {
     }
 }
 
-fn look_at_messages(transport: &Transport, findings: &mut Vec<Finding>) {
+fn diagnose_messages(transport: &Transport, findings: &mut Vec<Finding>) {
     if transport.messages_unrouted > 0 {
         add(
             findings,

@@ -12,7 +12,7 @@ use crate::sfu::Sfu;
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::{DataConsumerKey, TransportKey};
 use crate::sfu::memory::{self, Waiter};
-use crate::sfu::pipe_header::Control;
+use crate::sfu::pipe_header::PipeControl;
 use crate::sfu::work;
 
 use crate::sfu::contract::parameters::{DataChannelInfo, SctpStreamParameters};
@@ -281,9 +281,11 @@ impl Sfu {
             SctpEvent::Control { stream, message: Message { payload, .. } } => {
                 let before = self.work;
                 self.work += work::MESSAGE;
-                match Control::decode(&payload) {
-                    Some(Control::Paused(paused)) => self.set_origin_paused(key, stream, paused),
-                    Some(Control::ClearRetained) => {
+                match PipeControl::decode(&payload) {
+                    Some(PipeControl::Paused(paused)) => {
+                        self.set_origin_paused(key, stream, paused)
+                    }
+                    Some(PipeControl::ClearRetained) => {
                         let transport = self.transports.get(&key);
                         if let Some(&producer) =
                             transport.and_then(|it| it.producer_streams.get(&stream))
@@ -291,7 +293,7 @@ impl Sfu {
                             self.clear_retained(producer);
                         }
                     }
-                    Some(Control::Closed) => {
+                    Some(PipeControl::Closed) => {
                         log::debug!(target: "sctp", "transport {}: the far end has closed stream {stream}", self.id_of(key));
                         self.stream_closed(key, stream);
                     }

@@ -15,7 +15,7 @@ use crate::sfu::entity::transport::streams::tunnelled_bytes;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::TransportKey;
-use crate::sfu::pipe_header::{Control, MAX_HEADER};
+use crate::sfu::pipe_header::{MAX_HEADER, PipeControl};
 use crate::sfu::router::RouterMut;
 use crate::sfu::tunnel::{Arrival, Tunnel, TunnelFrame};
 
@@ -82,7 +82,7 @@ impl TransportMut<'_> {
                     tunnel.set_policy(stream, consumer.policy);
                 }
                 tunnel.set_stopped(stream, consumer.stopped);
-                tunnel.send_control(stream, Control::Paused(consumer.producer_paused).encode());
+                tunnel.send_control(stream, PipeControl::Paused(consumer.producer_paused).encode());
             }
         }
         if wanted {

@@ -4,7 +4,7 @@ use crate::proto::sctp::Start;
 use crate::sfu::address::Listen;
 use crate::sfu::contract::answers::UdpTransportAnswer;
 use crate::sfu::contract::options::PlainTransportOptions;
-use crate::sfu::entity::limit::{blocks, limiter};
+use crate::sfu::entity::limiter::{blocks, limiter};
 use crate::sfu::entity::transport::plain::Plain;
 use crate::sfu::entity::transport::sctp_over_udp::SctpOverUdp;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};

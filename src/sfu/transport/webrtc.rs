@@ -9,7 +9,7 @@ use crate::sfu::address::{Listen, Preference};
 use crate::sfu::contract::answers::{WebRtcConnectAnswer, WebRtcTransportAnswer};
 use crate::sfu::contract::options::{DtlsParameters, WebRtcConnectOptions, WebRtcTransportOptions};
 use crate::sfu::contract::parameters::IceParameters;
-use crate::sfu::entity::limit::{blocks, limiter};
+use crate::sfu::entity::limiter::{blocks, limiter};
 use crate::sfu::entity::transport::webrtc::WebRtc;
 use crate::sfu::entity::transport::{Kind, Transport, sctp};
 use crate::sfu::error::{Error, Result};

@@ -26,7 +26,7 @@ use crate::proto::transmit::Transmits;
 use crate::sfu::contract::options::SctpOptions;
 use crate::sfu::contract::parameters::{Bitrates, DropCount, SctpParameters};
 use crate::sfu::crowd;
-use crate::sfu::entity::limit::Limiter;
+use crate::sfu::entity::limiter::Limiter;
 use crate::sfu::event::TransportEvent;
 use crate::sfu::id::{self, DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
 use crate::sfu::meter::Meter;
@@ -64,7 +64,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) bitrates: Bitrates,
     pub(in crate::sfu) received: Meter,
     pub(in crate::sfu) sent: Meter,
-    pub(in crate::sfu) through_crowd: crowd::Sent,
+    pub(in crate::sfu) through_crowd: crowd::SentInPeriod,
     pub(in crate::sfu) datagrams_dropped: u64,
     pub(in crate::sfu) messages_unrouted: u64,
     /// The limit over all its DataProducers.
@@ -124,7 +124,7 @@ impl Transport {
             bitrates: Bitrates::default(),
             received: Meter::new(now),
             sent: Meter::new(now),
-            through_crowd: crowd::Sent::default(),
+            through_crowd: crowd::SentInPeriod::default(),
             datagrams_dropped: 0,
             messages_unrouted: 0,
             limiter: None,

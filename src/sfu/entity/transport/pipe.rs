@@ -12,7 +12,7 @@ use crate::sfu::event::TransportEvent;
 use crate::sfu::tunnel::Tunnel;
 
 use super::polled::Polled;
-use super::released::Released;
+use super::released::ReleasedStreams;
 use super::sctp_over_udp::SctpOverUdp;
 
 /// What only a pipe transport has.
@@ -22,7 +22,7 @@ pub(in crate::sfu) struct Pipe {
     /// The tunnel that replaces the network when both ends are in this process.
     pub(in crate::sfu) tunnel: Option<Tunnel>,
     /// The streams of DataConsumers that have closed.
-    pub(super) released: Released,
+    pub(super) released: ReleasedStreams,
     closed_early: ClosedEarly,
 }
 
@@ -65,7 +65,7 @@ impl Pipe {
         Self {
             path,
             tunnel: None,
-            released: Released::default(),
+            released: ReleasedStreams::default(),
             closed_early: ClosedEarly::default(),
         }
     }

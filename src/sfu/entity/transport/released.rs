@@ -24,12 +24,12 @@ pub(super) enum Use {
 
 /// The ids, each once, in the order in which they were closed; those found in use elsewhere are moved to the back.
 #[derive(Debug, Default)]
-pub(in crate::sfu) struct Released {
+pub(in crate::sfu) struct ReleasedStreams {
     order: VecDeque<StreamId>,
     known: FxHashSet<StreamId>,
 }
 
-impl Released {
+impl ReleasedStreams {
     pub(super) fn push(&mut self, stream: StreamId) {
         if self.known.insert(stream) {
             self.order.push_back(stream);
@@ -60,8 +60,8 @@ impl Released {
 mod tests {
     use super::*;
 
-    fn released(streams: impl IntoIterator<Item = StreamId>) -> Released {
-        let mut released = Released::default();
+    fn released(streams: impl IntoIterator<Item = StreamId>) -> ReleasedStreams {
+        let mut released = ReleasedStreams::default();
         streams.into_iter().for_each(|it| released.push(it));
         released
     }

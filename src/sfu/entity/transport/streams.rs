@@ -16,7 +16,7 @@ use crate::sfu::entity::data_consumer::DataConsumer;
 use crate::sfu::error::{Error, Result};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey};
 use crate::sfu::memory::Memory;
-use crate::sfu::pipe_header::{self, Control};
+use crate::sfu::pipe_header::{self, PipeControl};
 use crate::sfu::subchannels::Selector;
 
 use super::pipe::Pipe;
@@ -351,18 +351,18 @@ impl Transport {
 
     /// Sends a control message about a stream to the far end of a pipe, in order with the messages of the stream.
     /// Returns false if this is not a pipe.
-    pub(in crate::sfu) fn carry(&mut self, stream: StreamId, control: Control) -> bool {
+    pub(in crate::sfu) fn carry(&mut self, stream: StreamId, control: PipeControl) -> bool {
         if !self.is_pipe() {
             return false;
         }
         match control {
-            Control::Paused(true) => {
+            PipeControl::Paused(true) => {
                 self.shown_paused.insert(stream);
             }
-            Control::Paused(false) => {
+            PipeControl::Paused(false) => {
                 self.shown_paused.remove(&stream);
             }
-            Control::ClearRetained | Control::Closed => {}
+            PipeControl::ClearRetained | PipeControl::Closed => {}
         }
         let control = control.encode();
         if let Some(tunnel) = self.tunnel_mut() {
@@ -444,7 +444,7 @@ impl Transport {
             }
             self.shown_paused.remove(&stream);
             return self.close_stream(stream, |sctp, stream| {
-                sctp.end_stream(stream, Control::Closed.encode())
+                sctp.end_stream(stream, PipeControl::Closed.encode())
             });
         }
         let shared = !chosen && self.producer_streams.contains_key(&stream);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::entity::limit::Limited;
+use super::entity::limiter::Limited;
 use super::id::{DataConsumerKey, DataProducerKey};
 
 /// In each such period a DataConsumer may hold up its DataProducer for its timeout at most.

@@ -21,18 +21,18 @@ const SMALL: f64 = 64.0;
 #[derive(Debug)]
 pub(in crate::sfu) struct Limiter {
     /// `None` if the application has removed it.
-    limit: Option<Limit>,
+    limit: Option<TokenBuckets>,
     /// The content of the next event.
     pub(in crate::sfu) unreported: DropCount,
     /// Whether the last event is so recent that the next one waits.
     pub(in crate::sfu) is_reporting: bool,
-    pub(in crate::sfu) waiting: Waiting,
+    pub(in crate::sfu) waiting: WaitingProducers,
     /// When these may go on, or when to check again.
     pub(in crate::sfu) due: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Limit {
+struct TokenBuckets {
     messages: Option<Bucket>,
     bytes: Option<Bucket>,
     action: LimitAction,
@@ -75,7 +75,7 @@ impl Bucket {
     }
 }
 
-impl Limit {
+impl TokenBuckets {
     fn new(options: &LimitOptions, now: Instant) -> Self {
         let bucket = |rate: Option<u32>| rate.map(|it| Bucket::new(it, options.burst));
         Self {
@@ -121,10 +121,10 @@ pub(in crate::sfu) fn blocks(limiter: Option<&Limiter>) -> bool {
 impl Limiter {
     pub(in crate::sfu) fn new(options: &LimitOptions, now: Instant) -> Self {
         Self {
-            limit: Some(Limit::new(options, now)),
+            limit: Some(TokenBuckets::new(options, now)),
             unreported: DropCount::default(),
             is_reporting: false,
-            waiting: Waiting::default(),
+            waiting: WaitingProducers::default(),
             due: None,
         }
     }
@@ -134,12 +134,13 @@ impl Limiter {
         self.due = None;
         let older = self.limit.take();
         self.limit = options.map(|options| {
-            let Limit { messages, bytes, action, filled_at } = Limit::new(options, now);
+            let TokenBuckets { messages, bytes, action, filled_at } =
+                TokenBuckets::new(options, now);
             let Some(mut older) = older else {
-                return Limit { messages, bytes, action, filled_at };
+                return TokenBuckets { messages, bytes, action, filled_at };
             };
             older.fill(now);
-            Limit {
+            TokenBuckets {
                 messages: messages.map(|it| it.continued(older.messages.as_ref())),
                 bytes: bytes.map(|it| it.continued(older.bytes.as_ref())),
                 action,
@@ -185,13 +186,13 @@ impl Limiter {
 /// The DataProducers that wait for tokens, in the order of their turns. To forget one costs about the same however many
 /// there are.
 #[derive(Debug, Default)]
-pub(in crate::sfu) struct Waiting {
+pub(in crate::sfu) struct WaitingProducers {
     keys: VecDeque<DataProducerKey>,
     /// How many have closed and may still be in the queue.
     gone: usize,
 }
 
-impl Waiting {
+impl WaitingProducers {
     pub(in crate::sfu) fn push(&mut self, key: DataProducerKey) {
         self.keys.push_back(key);
     }
