@@ -35,7 +35,7 @@ const OBEDIENT: Record<string, string> = {
   'src/proto/mod.rs': 'mod message; mod stun; pub use self::message::Message;\n',
   'src/proto/message.rs': 'pub struct Message;\n',
   'src/proto/stun.rs':
-    'use super::Message;\n#[cfg(test)]\nmod tests { fn a_test_of_stun() { Instant::now(); } }\n',
+    'use super::Message;\n#[cfg(test)]\nmod tests { struct Message; fn a_test_of_stun() { Instant::now(); } }\n',
   'tests/sfu/main.rs': 'mod lab;\n',
   'tests/sfu/lab.rs': '// Read by `cargo test --test sfu`.\n',
 };
@@ -118,6 +118,24 @@ const cases: [string, Record<string, string>, RegExp][] = [
     'unsafe code is allowed where ARCHITECTURE.md lists it',
     { 'src/runtime/usage.rs': '#![deny(unsafe_code)]\n' },
     /lists src\/runtime\/usage\.rs/,
+  ],
+  [
+    'no two types of src/ share a name',
+    { 'src/runtime/clock.rs': 'pub(super) enum Message { A }\n' },
+    /^Message names several types: src\/runtime\/clock\.rs:1, src\/proto\/message\.rs:1/,
+  ],
+  [
+    'no two types of src/ share a name',
+    {
+      'src/runtime/clock.rs': 'type Clock = u8;\n',
+      'src/runtime/usage.rs': '#![allow(unsafe_code)]\nstruct Clock;\n',
+    },
+    /^Clock names several types/,
+  ],
+  [
+    'no two types of src/ share a name',
+    { 'src/runtime/clock.rs': 'struct Datagrams;\n' },
+    /^src\/runtime\/clock\.rs:1: Datagrams has become the only type of its name/,
   ],
   [
     'links in Markdown work',

@@ -3,8 +3,8 @@
 // npm run check -- --only laws, or node scripts/laws.js
 //
 // Checks the laws, which are the rules of CONTRIBUTING.md and docs/ARCHITECTURE.md that a script can check: that files
-// and symbols named in documents and comments exist, that imports go one way, and that each crate, the clock and unsafe
-// code are used only in their places. Prints each violation, by law.
+// and symbols named in documents and comments exist, that imports go one way, that each crate, the clock and unsafe
+// code are used only in their places, and that a type's name is its own. Prints each violation, by law.
 
 const path = require('node:path');
 
@@ -22,6 +22,7 @@ const LAWS = [
   ['each crate of others is named in its place only', rust.cratesHaveOwners],
   ['one file reads the clock', rust.oneClock],
   ['unsafe code is allowed where ARCHITECTURE.md lists it', rust.unsafeIsListed],
+  ['no two types of src/ share a name', rust.typesHaveOneMeaning],
   ['links in Markdown work', documents.linksWork],
   ['files that documents and comments name exist', documents.filesExist],
   ['symbols and tests that documents name exist', documents.symbolsExist],

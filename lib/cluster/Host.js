@@ -18,7 +18,7 @@ const { Lists } = require('./Lists');
 const { MAX_MESSAGE, Subjects } = require('./messages');
 const { BEATS, Peer, Peers } = require('./Peers');
 const { Takes } = require('./Takes');
-const { Ways } = require('./Way');
+const { Connectors } = require('./Connector');
 const { OVERHEAD } = require('./envelope');
 
 /** What a message has beside its items, in bytes. */
@@ -54,7 +54,7 @@ class Host {
   #lease;
   #link;
   #peers;
-  #ways;
+  #connectors;
   #gives;
   /** @type {Set<string>} */
   #incompatible = new Set();
@@ -120,8 +120,8 @@ class Host {
     this.#peers = peers;
     this.#link = link;
     this.lists = new Lists({ link, clock, peers, random, limit, events });
-    this.#ways = new Ways({ link, clock, peers, plane, carrier, events });
-    this.takes = new Takes({ link, clock, peers, plane, limit, ways: this.#ways });
+    this.#connectors = new Connectors({ link, clock, peers, plane, carrier, events });
+    this.takes = new Takes({ link, clock, peers, plane, limit, connectors: this.#connectors });
     this.#gives = new Gives({
       link,
       clock,
@@ -203,7 +203,7 @@ class Host {
       unsent: this.#link.unsent,
       hosts: this.hosts,
       takes: [...this.takes.stats()],
-      pipeFailures: this.#ways.broken,
+      pipeFailures: this.#connectors.broken,
       gives: [...this.#gives.stats()],
     };
   }

@@ -1,6 +1,6 @@
 'use strict';
 
-// What this host takes from others: a way to each host (Way.js), and what is wanted over it.
+// What this host takes from others: a pipe to each host (Connector.js), and what is wanted over it.
 //
 // A wanted DataProducer gets its stream first, so nothing that the origin sends is dropped. Then it is part of the next
 // `want`, of which one at a time waits for its answer, with all that has changed meanwhile in the one after. What is
@@ -10,7 +10,7 @@
 // beginning, less what it had by the old one, less what arrived between: an upper bound, as subchannels filter.
 
 const { split } = require('./messages');
-const { Way, Ways } = require('./Way');
+const { Connector, Connectors } = require('./Connector');
 
 /** How long to wait for an answer, and to gather changes of subchannels, in milliseconds. */
 const PATIENCE = 1000;
@@ -84,13 +84,13 @@ class Source {
   gathering;
 
   /**
-   * @param {Ways} ways
+   * @param {Connectors} connectors
    * @param {string} host
-   * @param {(source: Source) => import('./Way').WayEvents} events
+   * @param {(source: Source) => import('./Connector').ConnectorEvents} events
    */
-  constructor(ways, host, events) {
+  constructor(connectors, host, events) {
     this.host = host;
-    this.way = new Way(ways, host, events(this));
+    this.connector = new Connector(connectors, host, events(this));
   }
 }
 
@@ -100,7 +100,7 @@ class Takes {
   #peers;
   #plane;
   #limit;
-  #ways;
+  #connectors;
   /** @type {Map<string, Source>} */
   #sources = new Map();
   /** @type {(() => void) | undefined} */
@@ -113,15 +113,15 @@ class Takes {
    * @param {Peers} options.peers
    * @param {Plane} options.plane
    * @param {number} options.limit - the most bytes of items in a message.
-   * @param {Ways} options.ways
+   * @param {Connectors} options.connectors
    */
-  constructor({ link, clock, peers, plane, limit, ways }) {
+  constructor({ link, clock, peers, plane, limit, connectors }) {
     this.#link = link;
     this.#clock = clock;
     this.#peers = peers;
     this.#plane = plane;
     this.#limit = limit;
-    this.#ways = ways;
+    this.#connectors = connectors;
   }
 
   start() {
@@ -141,7 +141,7 @@ class Takes {
     let source = this.#sources.get(host);
 
     if (!source) {
-      source = new Source(this.#ways, host, (it) => this.#eventsOf(it));
+      source = new Source(this.#connectors, host, (it) => this.#eventsOf(it));
       this.#sources.set(host, source);
     }
 
@@ -206,13 +206,13 @@ class Takes {
    * @param {string} host
    */
   silence(host) {
-    return this.#sources.get(host)?.way.silence ?? Infinity;
+    return this.#sources.get(host)?.connector.silence ?? Infinity;
   }
 
   /** @param {number} beat - in milliseconds. */
   tick(beat) {
-    for (const { way } of this.#sources.values()) {
-      way.tick(beat);
+    for (const { connector } of this.#sources.values()) {
+      connector.tick(beat);
     }
   }
 
@@ -235,7 +235,7 @@ class Takes {
   forget(host) {
     const source = this.#sources.get(host);
 
-    this.#ways.unreached.delete(host);
+    this.#connectors.unreached.delete(host);
     if (source) {
       this.#sources.delete(host);
       for (const item of source.items.values()) {
@@ -245,7 +245,7 @@ class Takes {
         }
       }
       source.items.clear();
-      source.way.close();
+      source.connector.close();
     }
   }
 
@@ -258,14 +258,14 @@ class Takes {
 
   /** For getStats(). */
   *stats() {
-    for (const { host, way, items } of this.#sources.values()) {
-      yield { host, ...way.stats, wanted: items.size };
+    for (const { host, connector, items } of this.#sources.values()) {
+      yield { host, ...connector.stats, wanted: items.size };
     }
   }
 
   /**
    * @param {Source} source
-   * @returns {import('./Way').WayEvents}
+   * @returns {import('./Connector').ConnectorEvents}
    */
   #eventsOf(source) {
     return {
@@ -284,7 +284,7 @@ class Takes {
    * @param {Iterable<Item>} [changed] - those that may lack a stream.
    */
   #advance(source, changed = source.items.values()) {
-    const { pipe } = source.way;
+    const { pipe } = source.connector;
 
     if (!pipe) {
       // Without a pipe nothing has to be released: the origin forgets the wants of a pipe that has ended.
@@ -296,14 +296,14 @@ class Takes {
     }
     if (source.items.size === 0) {
       this.#sources.delete(source.host);
-      source.way.close();
+      source.connector.close();
     } else if (pipe) {
       for (const item of changed) {
         this.#take(source, pipe, item);
       }
       this.#flush(source);
     } else {
-      source.way.open();
+      source.connector.open();
     }
   }
 
@@ -381,7 +381,7 @@ class Takes {
    */
   #flush(source) {
     const peer = this.#peers.get(source.host);
-    const { pipe, number } = source.way;
+    const { pipe, number } = source.connector;
 
     if (!pipe || source.asking || !peer) {
       return;
@@ -440,7 +440,7 @@ class Takes {
    */
   #onGiven(source, sent, answer) {
     if (answer?.error !== undefined) {
-      source.way.fail(new Error('the host has lost the pipe'));
+      source.connector.fail(new Error('the host has lost the pipe'));
       return;
     }
 
@@ -538,7 +538,7 @@ class Takes {
    */
   #fail(source, item, error) {
     this.#untake(item);
-    if (source.way.pipe) {
+    if (source.connector.pipe) {
       // The origin may send it already: the next `want` says that it is not wanted.
       item.wanted = null;
       item.version += 1;

@@ -49,6 +49,20 @@ const OPEN = ['bytes', 'log', 'rand', 'rustc_hash', 'serde', 'serde_json', 'this
 const CLOCK = 'src/runtime/clock.rs';
 
 /**
+ * The types of `src/` that share a name with another one, and why a reader cannot confuse the two.
+ * @type {Record<string, string>}
+ */
+const SHARED_NAMES = {
+  Capture: 'the class in binding/, and what it stands for in sfu/',
+  DataConsumer: 'the class in binding/, and the entity in sfu/',
+  DataProducer: 'the class in binding/, and the entity in sfu/',
+  Datagrams: 'the same interface for Linux and for other systems; one is compiled',
+  Router: 'the class in binding/, and the entity in sfu/',
+  Transport: 'the class in binding/, and the entity in sfu/',
+  WebRtcServer: 'the class in binding/, and the entity in sfu/',
+};
+
+/**
  * `a::{b, c::d}` as the paths `a::b` and `a::c::d`. A name after `as` is left out; `*` is a name.
  * @param {string} tree
  * @returns {string[][]}
@@ -331,4 +345,33 @@ function unsafeIsListed(repository) {
   ];
 }
 
-module.exports = { cratesHaveOwners, noCircles, oneClock, roomsPointDown, unsafeIsListed };
+/**
+ * Each type of `src/` has a name of its own, types of tests not counted. `SHARED_NAMES` has the exceptions.
+ * @param {Repository} repository
+ */
+function typesHaveOneMeaning(repository) {
+  /** @type {Map<string, string[]>} */
+  const places = new Map();
+  // An associated type begins within a line of a trait or an `impl`.
+  const types = /(?:\b(?:struct|enum|union|trait)|^(?:pub(?:\([^)]*\))? )?type) \w+/gm;
+  for (const { file, line, text } of occurrences(repository, types)) {
+    const [name] = /\w+$/.exec(text) ?? [''];
+    places.set(name, [...(places.get(name) ?? []), `${file}:${line}`]);
+  }
+  return [...places]
+    .filter(([name, [, ...others]]) => others.length > 0 !== name in SHARED_NAMES)
+    .map(([name, all]) =>
+      all.length > 1
+        ? `${name} names several types: ${all.join(', ')}`
+        : `${all[0]}: ${name} has become the only type of its name: remove it from SHARED_NAMES`,
+    );
+}
+
+module.exports = {
+  cratesHaveOwners,
+  noCircles,
+  oneClock,
+  roomsPointDown,
+  typesHaveOneMeaning,
+  unsafeIsListed,
+};

@@ -1,6 +1,6 @@
 'use strict';
 
-// The way to another host, for what is taken from it: one pipe, which is made again when it breaks.
+// Keeps a pipe to another host, for what is taken from it: makes another one when it breaks.
 //
 //   idle → creating → asking → connecting → up        (any) → idle, when the pipe breaks
 //
@@ -31,7 +31,7 @@ const PROBE = 60_000;
 /** @import { Peers } from './Peers' */
 
 /**
- * @typedef {object} WayEvents
+ * @typedef {object} ConnectorEvents
  * @property {() => void} up - there is a pipe. Nothing has a stream on it.
  * @property {() => void} down - the pipe has ended.
  * @property {() => void} retry - it is time for the next one, if it is still needed.
@@ -65,8 +65,8 @@ class Connection {
   }
 }
 
-/** What the ways to all hosts share. */
-class Ways {
+/** What the connectors to all hosts share. */
+class Connectors {
   /** Pipes that have failed, or could not be made. */
   broken = 0;
   /** Hosts that UDP did not reach: how often in a row, and what has carried last. @type {Map<string, { blocked: number, carrier: Carrier }>} */
@@ -113,8 +113,8 @@ class Ways {
   }
 }
 
-class Way {
-  #ways;
+class Connector {
+  #connectors;
   #host;
   #events;
   /** @type {Connection | undefined} */
@@ -133,12 +133,12 @@ class Way {
   #retrying;
 
   /**
-   * @param {Ways} ways
+   * @param {Connectors} connectors
    * @param {string} host
-   * @param {WayEvents} events
+   * @param {ConnectorEvents} events
    */
-  constructor(ways, host, events) {
-    this.#ways = ways;
+  constructor(connectors, host, events) {
+    this.#connectors = connectors;
     this.#host = host;
     this.#events = events;
   }
@@ -165,7 +165,7 @@ class Way {
   get stats() {
     return {
       state: this.#connection?.state ?? /** @type {const} */ ('idle'),
-      carrier: this.#connection?.carrier ?? this.#ways.carrierFor(this.#host),
+      carrier: this.#connection?.carrier ?? this.#connectors.carrierFor(this.#host),
       failures: this.#failures,
       error: this.#error?.message,
     };
@@ -174,7 +174,7 @@ class Way {
   /** Makes a pipe, unless there is one, or it is not time yet. */
   open() {
     if (!this.#connection && !this.#retrying) {
-      this.#connection = this.#connect(this.#ways.carrierFor(this.#host));
+      this.#connection = this.#connect(this.#connectors.carrierFor(this.#host));
     }
   }
 
@@ -186,7 +186,7 @@ class Way {
   tick(beat) {
     const connection = this.#connection;
     const { pipe } = this;
-    const now = this.#ways.clock.now();
+    const now = this.#connectors.clock.now();
 
     connection?.pipe?.look();
     this.#probe?.pipe?.look();
@@ -204,7 +204,7 @@ class Way {
       this.#onLost(connection, new Error('nothing came through the pipe for a lease'), true);
     } else if (
       connection.carrier === 'bus' &&
-      this.#ways.carrier === 'auto' &&
+      this.#connectors.carrier === 'auto' &&
       !this.#probe &&
       now - this.#probedAt >= PROBE
     ) {
@@ -234,8 +234,8 @@ class Way {
 
   /** @param {Carrier} carrier */
   #connect(carrier) {
-    const { clock, plane } = this.#ways;
-    const connection = new Connection(this.#ways.nextNumber(), carrier);
+    const { clock, plane } = this.#connectors;
+    const connection = new Connection(this.#connectors.nextNumber(), carrier);
 
     connection.waiting = clock.after(CREATING, () =>
       this.#onLost(connection, new Error('the pipe could not be made within 5 s'), false),
@@ -269,7 +269,7 @@ class Way {
    * @param {number} tries
    */
   #ask(connection, pipe, tries) {
-    const { link, peers } = this.#ways;
+    const { link, peers } = this.#connectors;
     const peer = peers.get(this.#host);
 
     if (!peer || tries === 0) {
@@ -307,7 +307,7 @@ class Way {
     const where = bus === undefined ? `from ${address}:${port} by UDP` : 'through the bus';
 
     connection.state = 'connecting';
-    connection.waiting = this.#ways.clock.after(CONNECTING, () =>
+    connection.waiting = this.#connectors.clock.after(CONNECTING, () =>
       this.#onLost(connection, new Error(`no answer ${where} within 4 s`), true),
     );
     pipe.connect({ address, port, bus, fingerprint }, 'taker', (failure) => {
@@ -326,7 +326,7 @@ class Way {
 
   /** @param {Connection} connection */
   #onUp(connection) {
-    const { carrier: wanted, clock, events, unreached } = this.#ways;
+    const { carrier: wanted, clock, events, unreached } = this.#connectors;
     const { carrier } = connection;
     const { blocked = 0, carrier: former = 'pipe' } = unreached.get(this.#host) ?? {};
 
@@ -360,7 +360,7 @@ class Way {
     this.#failures = 0;
     if (carrier === 'pipe') {
       this.#error = undefined;
-      this.#ways.unreached.delete(this.#host);
+      this.#connectors.unreached.delete(this.#host);
     }
   }
 
@@ -381,20 +381,20 @@ class Way {
       return;
     }
 
-    const ways = this.#ways;
+    const connectors = this.#connectors;
     const { carrier } = connection;
 
-    ways.broken += 1;
+    connectors.broken += 1;
     this.#failures += 1;
     this.#error = error;
     this.#blame(carrier, blocked);
-    ways.events.failing(this.#host, error, this.#failures);
+    connectors.events.failing(this.#host, error, this.#failures);
     this.#disconnect();
 
-    const other = ways.carrierFor(this.#host) !== carrier;
+    const other = connectors.carrierFor(this.#host) !== carrier;
     const delay = other ? 0 : DELAYS[Math.min(this.#failures - 1, DELAYS.length - 1)];
 
-    this.#retrying = ways.clock.after(delay, () => {
+    this.#retrying = connectors.clock.after(delay, () => {
       this.#retrying = undefined;
       this.#events.retry();
     });
@@ -410,7 +410,7 @@ class Way {
    * @param {boolean} blocked
    */
   #blame(carrier, blocked) {
-    const { unreached } = this.#ways;
+    const { unreached } = this.#connectors;
     const known = unreached.get(this.#host) ?? { blocked: 0, carrier: 'pipe' };
 
     if (carrier === 'bus') {
@@ -430,5 +430,5 @@ class Way {
   }
 }
 
-exports.Way = Way;
-exports.Ways = Ways;
+exports.Connector = Connector;
+exports.Connectors = Connectors;
