@@ -2,8 +2,11 @@ import type { extras, types } from '..';
 
 /** What a message bus has to do. `natsBus()`, `redisBus()` and `memoryBus()` make one. */
 export interface Bus {
-  /** At most once; in order per publisher and subject. Does not throw because the link is down. */
-  publish(subject: string, data: Uint8Array): void;
+  /**
+   * At most once; in order per publisher and subject. Does not throw because the link is down. A message is lost, and
+   * counts as `unsent`, if it returns `false`, or a promise that resolves with `false` or rejects.
+   */
+  publish(subject: string, data: Uint8Array): unknown;
   /** Resolves once in force, and survives reconnects. Own messages are delivered too. */
   subscribe(subject: string, listener: (data: Uint8Array) => void): Promise<AsyncDisposable>;
   /** The longest message, in bytes. 65536 or more. */
@@ -82,7 +85,7 @@ export type ClusterStats = {
   };
   /** DataProducers in the lists of the joined rooms: of this host and of others, once for each room. */
   dataProducers: { own: number; other: number };
-  /** Control messages for which `publish()` of the bus threw. They count as lost. */
+  /** Control messages that `publish()` of the bus has lost: its link was down, or it threw or rejected. */
   unsent: number;
   hosts: string[];
   /**
@@ -187,8 +190,8 @@ export interface Room<Info = unknown>
   readonly router: types.Router;
   readonly closed: boolean;
   /**
-   * Those of other hosts, and of other Routers of this one. If two hosts announce an id, the first one has it until it
-   * is gone; what this Router announces comes before both.
+   * Those of other hosts, and of other Routers of this one; a copy. If two hosts announce an id, the first one has it
+   * until it is gone; what this Router announces comes before both.
    */
   readonly dataProducers: ReadonlyMap<string, RemoteDataProducer<Info>>;
   /**
@@ -204,9 +207,10 @@ export interface Room<Info = unknown>
    * the DataProducer lives, it is made again and the DataConsumer stays. A Worker has an id once: if two of its Routers
    * consume a DataProducer, `dataProducerId` of the second one's DataConsumers is another id.
    *
-   * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer.
+   * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer, or it
+   * was gone before there was a path.
    * @throws UnsupportedError: `overflow: 'block'` for a DataProducer of another host.
-   * @throws Error: its host is gone, or cannot be reached: after three pipes in a row that failed, and one over the bus
+   * @throws Error: the Room is closed; the host is gone, or cannot be reached: after three pipes in a row that failed, and one over the bus
    * (`carrier`), in some 20 s. The reason of `signal`.
    */
   consumeData(
@@ -218,9 +222,10 @@ export interface Room<Info = unknown>
 }
 
 /**
- * Makes this process a host of a cluster. It has a Worker of its own for what goes between hosts.
+ * Makes this process a host of a cluster. It has a Worker of its own for what goes between hosts. While the bus is down,
+ * the call waits.
  *
- * @throws TypeError: invalid options.
+ * @throws TypeError: invalid options. What `bus.subscribe()` rejects with. Error: the Cluster has ended meanwhile.
  */
 export function createCluster(options: ClusterOptions): Promise<Cluster>;
 

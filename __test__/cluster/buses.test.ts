@@ -120,7 +120,7 @@ describe.each(BUSES)('%s', (_, kind, make) => {
     return { messages, subscription, arrived };
   }
 
-  const send = (bus: Bus, subject: string, text: string): void =>
+  const send = (bus: Bus, subject: string, text: string): unknown =>
     bus.publish(subject, Buffer.from(text, 'latin1'));
 
   test('a subject that is left and taken again at once is heard', async () => {
@@ -180,9 +180,12 @@ describe.each(BUSES)('%s', (_, kind, make) => {
     test('publishing does not throw while the server is away, and subscriptions are back with it', async () => {
       const { arrived } = await listen(other, 'p.f');
       await server!.kill();
+      // The client has not noticed yet.
       send(one, 'p.f', 'lost, or late');
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      send(one, 'p.f', 'lost, or late');
+      // It has, and says that the message is lost.
+      while ((await one.publish('p.f', Buffer.from('lost'))) !== false) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
       const pending = listen(other, 'p.g');
       await server!.start();
       const timer = setInterval(() => {
@@ -283,6 +286,36 @@ describe('a subscription that the server refuses', () => {
     admin.disconnect();
     await server.kill();
   });
+});
+
+test('what a Redis server does not answer is lost once too much waits for it', async () => {
+  server = await BusServer.start('redis');
+  const client = new Redis({ port: server.port });
+  await client.ping();
+  const bus = redisBus(client);
+  const message = Buffer.alloc(1024 * 1024);
+  server.signal('SIGSTOP');
+  const sent = Array.from({ length: 20 }, () => bus.publish('p.a', message));
+  expect(sent.slice(16)).toEqual([false, false, false, false]);
+  server.signal('SIGCONT');
+  expect(await Promise.all(sent.slice(0, 16))).toEqual(Array.from({ length: 16 }, () => true));
+  expect(await bus.publish('p.a', message)).toBe(true);
+  client.disconnect();
+  await server.kill();
+});
+
+test('what a Redis server refuses is lost', async () => {
+  server = await BusServer.start('redis', [
+    '--user',
+    ...'u on nopass ~* +@all resetchannels &p.*'.split(' '),
+  ]);
+  const client = new Redis({ port: server.port, username: 'u', password: 'w' });
+  await client.ping();
+  const bus = redisBus(client);
+  expect(await bus.publish('q.a', Buffer.from('x'))).toBe(false);
+  expect(await bus.publish('p.a', Buffer.from('x'))).toBe(true);
+  client.disconnect();
+  await server.kill();
 });
 
 test('a Redis client without a connection: a lazy one connects, one that needs connect() is refused', async () => {

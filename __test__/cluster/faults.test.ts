@@ -477,6 +477,22 @@ test('a bus that throws loses the message, which is counted', async () => {
   world.checkViews();
 });
 
+test.each<[string, unknown]>([
+  ['returns false', false],
+  ['returns a promise of false', Promise.resolve(false)],
+  ['rejects', { then: (_: unknown, reject: (error: Error) => void) => reject(new Error('away')) }],
+])('a bus that %s loses the message, which is counted', async (_, result) => {
+  const { publish } = a.bus;
+  a.bus.publish = () => result;
+  a.announce(ROOM);
+  await world.run(2 * BEAT);
+  expect(a.host.stats().unsent).toBeGreaterThanOrEqual(3);
+  expect(a.host.stats().control.sent['diff']).toBe(1);
+  a.bus.publish = publish;
+  await world.run(BEAT + 50);
+  world.checkViews();
+});
+
 test('recordings of a dead host do not bring it back, nor do those of a living one change anything', async () => {
   a.kill();
   await world.run(LEASE + 2 * BEAT);

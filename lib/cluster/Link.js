@@ -4,9 +4,9 @@
 //
 // A question has a nonce of 128 random bits, which the answer repeats. An answer confirms the epoch of its sender.
 
+const { publish, unsubscribe } = require('./bus');
 const { Refusal } = require('./envelope');
 const { decode, encode } = require('./messages');
-const symbols = require('../symbols');
 
 /** @import { Answer, Bus, Clock, Message, RandomNumbers, Request, Sealer } from './types' */
 /** @import { Kind, Subjects } from './messages' */
@@ -32,7 +32,7 @@ class Link {
   /** Bytes of these, and of the refused ones. */
   bytesSent = 0;
   bytesReceived = 0;
-  /** Messages that the bus did not take. */
+  /** Messages that the bus says it has lost. */
   unsent = 0;
   #bus;
   #clock;
@@ -44,6 +44,10 @@ class Link {
   #onRefused;
   /** @type {Map<string, { question: Question, ms: number, cancel: () => void }>} */
   #questions = new Map();
+  /** Whether `publish()` of the bus runs, and what it has delivered meanwhile. */
+  #publishing = false;
+  /** @type {(() => void)[]} */
+  #early = [];
   #leaving = false;
   #closed = false;
 
@@ -79,9 +83,11 @@ class Link {
     const subject = this.#subjects.of(kind, name);
     let ended = false;
     const subscription = await this.#bus.subscribe(subject, (bytes) => {
-      if (!ended && !this.#closed) {
-        this.#receive(kind, name, subject, bytes, listener);
-      }
+      this.#inOrder(() => {
+        if (!ended && !this.#closed) {
+          this.#receive(kind, name, subject, bytes, listener);
+        }
+      });
     });
 
     return () => {
@@ -91,8 +97,7 @@ class Link {
           // A replayed message cannot harm: lists have numbers of their own.
           this.#peers.forgetSubject(subject);
         }
-        // A bus whose link is down ends the subscription when the link is back.
-        Promise.resolve(subscription[symbols.asyncDispose]?.()).catch(() => {});
+        void unsubscribe(subscription);
       }
     };
   }
@@ -110,16 +115,18 @@ class Link {
     }
 
     const bytes = this.#sealer.seal(subject, encode(message));
+    const publishing = this.#publishing;
 
-    try {
-      this.#bus.publish(subject, bytes);
-    } catch {
-      // The bus may have moved to a server that takes only shorter messages. It counts as a lost message.
-      this.unsent += 1;
-      return;
-    }
-    count(this.sent, message.type);
-    this.bytesSent += bytes.length;
+    this.#publishing = true;
+    publish(this.#bus, subject, bytes, (sent) => {
+      if (sent) {
+        count(this.sent, message.type);
+        this.bytesSent += bytes.length;
+      } else {
+        this.unsent += 1;
+      }
+    });
+    this.#publishing = publishing;
   }
 
   /** From now on only `bye` is sent, and only this host is heard. */
@@ -203,6 +210,27 @@ class Link {
     });
 
     this.#questions.set(nonce, { question, ms, cancel });
+  }
+
+  /**
+   * Handles what the bus delivers. A bus may deliver a message before `publish()` has returned: an EventEmitter does.
+   * That waits, as an answer must not come before its question is asked.
+   *
+   * @param {() => void} receive
+   */
+  #inOrder(receive) {
+    if (!this.#publishing && this.#early.length === 0) {
+      receive();
+      return;
+    }
+    this.#early.push(receive);
+    if (this.#early.length === 1) {
+      queueMicrotask(() => {
+        for (let next = this.#early.shift(); next; next = this.#early.shift()) {
+          next();
+        }
+      });
+    }
   }
 
   /**

@@ -11,7 +11,7 @@
 
 const { createSocket } = require('node:dgram');
 
-const symbols = require('../symbols');
+const { publish, unsubscribe } = require('./bus');
 
 const LOOPBACK = '127.0.0.1';
 
@@ -109,13 +109,8 @@ class Relay {
     if (!this.#closed) {
       this.#closed = true;
       this.#socket.close();
-      this.#unsubscribe();
+      void unsubscribe(this.#subscription);
     }
-  }
-
-  #unsubscribe() {
-    // A bus whose link is down ends the subscription when it is back.
-    Promise.resolve(this.#subscription?.[symbols.asyncDispose]()).catch(() => {});
   }
 
   async #listen() {
@@ -133,7 +128,7 @@ class Relay {
       this.#onMessage(data),
     );
     if (this.#closed) {
-      this.#unsubscribe();
+      void unsubscribe(this.#subscription);
     }
   }
 
@@ -164,30 +159,34 @@ class Relay {
 
     const data = Buffer.concat(batch);
 
-    try {
-      this.#bus.publish(this.#far, data);
-      this.#counters.bytesSent += data.length - batch.length;
-    } catch {
-      this.#counters.datagramsDropped += batch.length / 2;
-    }
+    publish(this.#bus, this.#far, data, (sent) => {
+      if (sent) {
+        this.#counters.bytesSent += data.length - batch.length;
+      } else {
+        this.#counters.datagramsDropped += batch.length / 2;
+      }
+    });
   }
 
   /** @param {Uint8Array} data */
   #onMessage(data) {
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
-    for (let at = 0; at + 2 <= bytes.length && !this.#closed;) {
-      const end = at + 2 + bytes.readUInt16BE(at);
+    for (let at = 0; at < bytes.length && !this.#closed;) {
+      const end = at + 2 < bytes.length ? at + 2 + bytes.readUInt16BE(at) : Infinity;
 
-      // Nothing that comes before the pipe is attached can be for it.
-      const isReady = this.#attached && this.#socket.getSendQueueSize() <= MAX_WAITING;
-
-      if (!isReady || end > bytes.length) {
+      if (bytes.length > MAX_BATCH || end > bytes.length) {
+        // No relay has made it.
         this.#drop();
         return;
       }
-      this.#counters.bytesReceived += end - at - 2;
-      this.#socket.send(bytes.subarray(at + 2, end), (error) => error && this.#drop());
+      // Nothing that comes before the pipe is attached can be for it.
+      if (this.#attached && this.#socket.getSendQueueSize() <= MAX_WAITING) {
+        this.#counters.bytesReceived += end - at - 2;
+        this.#socket.send(bytes.subarray(at + 2, end), (error) => error && this.#drop());
+      } else {
+        this.#drop();
+      }
       at = end;
     }
   }

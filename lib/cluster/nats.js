@@ -1,7 +1,8 @@
 'use strict';
 
 // A bus over a NATS connection of the application: '@nats-io/transport-node' 3 or 'nats' 2, which have the same
-// methods. The client keeps what is published between two attempts to reconnect, and subscribes again by itself.
+// methods. The client subscribes again by itself when it has reconnected. It throws away what it got before its last
+// attempt, so what is published while it is away counts as lost, and is not passed on.
 
 const symbols = require('../symbols');
 const validate = require('../options/validate');
@@ -17,7 +18,7 @@ const AGAIN = 100;
  * @returns {Bus}
  */
 function natsBus(connection) {
-  if (typeof connection?.publish !== 'function' || typeof connection.flush !== 'function') {
+  if (!['publish', 'flush', 'status'].every((name) => typeof connection?.[name] === 'function')) {
     throw validate.wrong(
       'connection',
       connection,
@@ -29,13 +30,17 @@ function natsBus(connection) {
       'connection must be made without noEcho: a host has to hear its own messages to know that its link works (got noEcho: true)',
     );
   }
+
+  const isAway = watch(connection);
+
   return {
     maxPayload: connection.info?.max_payload ?? MAX_ENVELOPE,
     publish(subject, data) {
-      // What is published after the end is lost, as with any link that is down.
-      if (!connection.isClosed() && !connection.isDraining()) {
-        connection.publish(subject, data);
+      if (isAway() || connection.isClosed() || connection.isDraining()) {
+        return false;
       }
+      connection.publish(subject, data);
+      return true;
     },
     async subscribe(subject, listener) {
       /** @type {Error | undefined} */
@@ -62,6 +67,23 @@ function natsBus(connection) {
       });
     },
   };
+}
+
+/**
+ * @param {any} connection
+ * @returns {() => boolean} whether it has lost the server, and has not reconnected yet.
+ */
+function watch(connection) {
+  let away = false;
+
+  void (async () => {
+    for await (const { type } of connection.status()) {
+      if (type === 'disconnect' || type === 'reconnect') {
+        away = type === 'disconnect';
+      }
+    }
+  })();
+  return () => away;
 }
 
 /**

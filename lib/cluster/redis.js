@@ -2,11 +2,15 @@
 
 // A bus over a Redis client of the application: 'ioredis' or 'redis'. Redis needs a connection of its own for
 // subscriptions: a duplicate of the client is made with the first one, and ends with the last one. Both packages
-// subscribe again by themselves when a connection is back.
+// subscribe again by themselves when a connection is back. What is published while there is none is lost, as is what the
+// server refuses, and what comes while too much waits for its answers.
 
 const symbols = require('../symbols');
 const validate = require('../options/validate');
 const { MAX_ENVELOPE } = require('./envelope');
+
+/** How many bytes may wait for the server's answers. */
+const MAX_WAITING = 16 * 1024 * 1024;
 
 /** @import { Bus } from './types' */
 /** @typedef {(subject: string, data: Buffer) => void} OnMessage */
@@ -42,15 +46,27 @@ function redisBus(client) {
     }
   };
   const ready = () => (isIoredis ? client.status === 'ready' : client.isReady);
+  let waiting = 0;
 
   return {
     // Redis takes more, but a slow subscriber is cut off at 32 MB.
     maxPayload: MAX_ENVELOPE,
     publish(subject, data) {
+      const { length } = data;
+      const answered = (/** @type {boolean} */ sent) => {
+        waiting -= length;
+        return sent;
+      };
+
       // Nothing is queued while the connection is away: what is late by seconds is of no use.
-      if (ready()) {
-        Promise.resolve(client.publish(subject, Buffer.from(data))).catch(() => {});
+      if (!ready() || waiting + length > MAX_WAITING) {
+        return false;
       }
+      waiting += length;
+      return client.publish(subject, Buffer.from(data)).then(
+        () => answered(true),
+        () => answered(false),
+      );
     },
     async subscribe(subject, listener) {
       // A function of its own, so that one listener may subscribe twice.

@@ -100,7 +100,7 @@ export type ClusterGauges = {
 // ------------------------------------------------------------------------------------------------------- the ports
 
 export interface Bus {
-  publish(subject: string, data: Uint8Array): void;
+  publish(subject: string, data: Uint8Array): unknown;
   subscribe(subject: string, listener: (data: Uint8Array) => void): Promise<AsyncDisposable>;
   readonly maxPayload: number;
 }

@@ -382,7 +382,7 @@ const CATALOG = [
   clusterCounter(
     'datasoup.cluster.control_messages.unsent',
     '{message}',
-    'Control messages that the bus did not take.',
+    'Control messages that the bus has lost.',
     (it) => it.controlUnsent,
   ),
   clusterCounter(
