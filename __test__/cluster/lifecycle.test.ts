@@ -1,4 +1,4 @@
-import { panicOfLatest } from '../helpers/panic';
+import { createMortalWorker, panicOfLatest } from '../helpers/panic';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -8,7 +8,7 @@ import { createCluster, memoryBus } from '../../subpaths/cluster';
 import type { Bus, Cluster, ClusterOptions, Room } from '../../subpaths/cluster';
 import '../helpers/closeWorkers';
 import { Inbox } from '../helpers/Inbox';
-import { nextEvent } from '../helpers/wait';
+import { nextEvent, until } from '../helpers/wait';
 
 // How Clusters and Rooms begin and end.
 
@@ -128,6 +128,43 @@ describe('the Worker of a Cluster', () => {
   });
 });
 
+test('a Worker of the application that dies takes its Rooms along, and nothing else', async () => {
+  const a = await start('a');
+  const b = await start('b');
+  const room = await a.join('r', { router });
+  const mortal = await createMortalWorker();
+  const mortalRouter = await mortal.worker.createRouter();
+  const mortalRoom = await a.join('r', { router: mortalRouter });
+  const far = await b.join('r', { router: await worker.createRouter() });
+  const dataProducer = await (await mortalRouter.createDirectTransport()).produceData();
+  mortalRoom.announce(dataProducer);
+  await until(far, 'dataproducer', () => far.dataProducers.has(dataProducer.id));
+  const gone = [far, room].map((each) => nextEvent(each, 'dataproducergone'));
+  const consumer = await room.consumeData(transport, { dataProducerId: dataProducer.id });
+  const closed = nextEvent(consumer, 'dataproducerclose');
+  mortal.worker.on('died', () => {});
+  mortal.panic();
+  for (const each of gone) expect(await each).toMatchObject([{ id: dataProducer.id }, 'closed']);
+  await closed;
+  expect([mortalRoom.closed, room.closed, a.closed]).toEqual([true, false, false]);
+  const next = await transport.produceData();
+  room.announce(next);
+  await until(far, 'dataproducer', () => far.dataProducers.has(next.id));
+  expect(await a.getStats()).toMatchObject({ rooms: 1, paths: 0 });
+});
+
+test('of two Clusters of one name the elder emits fenced and closes', async () => {
+  const elder = await start('a');
+  const room = await elder.join('r', { router });
+  const fenced = nextEvent(elder, 'fenced');
+  const younger = await start('a');
+  await fenced;
+  expect([elder.closed, room.closed, younger.closed]).toEqual([true, true, false]);
+  expect(router.closed).toBe(false);
+  await elder.close();
+  expect((await younger.join('r', { router })).closed).toBe(false);
+});
+
 describe('join()', () => {
   let release: () => void;
   let fail: (error: Error) => void;
@@ -228,6 +265,21 @@ test.each(['to', 'beat'])(
     await start('a');
   },
 );
+
+test('createCluster() rejects when its Worker ends meanwhile', async () => {
+  let release = (): void => {};
+  hold = { kind: 'beat', until: new Promise((resolve) => (release = resolve)) };
+  const created = new Promise<types.Worker>((resolve) =>
+    datasoup.observer.once('newworker', resolve),
+  );
+  const rejected = expect(start('a')).rejects.toThrow('the Cluster is closed');
+  const gateway = await created;
+  while (!open().includes('to')) await new Promise(setImmediate);
+  gateway.close();
+  release();
+  await rejected;
+  expect(open()).toEqual([]);
+});
 
 test('a Cluster that has ended is collected, though its Routers and DataProducers live on', async () => {
   const dataProducer = await transport.produceData();

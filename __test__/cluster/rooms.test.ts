@@ -1,10 +1,12 @@
+import { EventEmitter } from 'node:events';
+
 import * as datasoup from '../..';
 import type { types } from '../..';
 import * as clusters from '../../subpaths/cluster';
 import type { Bus, Cluster, ClusterOptions, Room } from '../../subpaths/cluster';
 import '../helpers/closeWorkers';
 import { Inbox } from '../helpers/Inbox';
-import { nextEvent } from '../helpers/wait';
+import { nextEvent, nextMacrotask } from '../helpers/wait';
 
 // Rooms over real pipes, of hosts that share a process.
 
@@ -301,6 +303,150 @@ test('a call that is aborted late does not end a path that others use', async ()
   expect((await b.cluster.getStats()).paths).toBe(1);
 });
 
+describe('consumeData() that waits for a path rejects', () => {
+  test.each<[string, (a: Host, b: Host, dataProducer: types.DataProducer) => unknown, RegExp]>([
+    ['when the DataProducer closes', (_a, _b, it) => it.close(), /of host a is gone/],
+    ['when its host leaves', (a) => a.cluster.close(), /of host a is gone/],
+    ['when the Room closes', (_a, b) => b.room.close(), /the Room 'r' is closed/],
+    ['when the Cluster closes', (_a, b) => b.cluster.close(), /is gone|is closed/],
+  ])('%s', async (_, end, reason) => {
+    const [a, b] = [await start('a'), await start('b')];
+    const dataProducer = await announced(a, b);
+    const { publish } = bus;
+    // Requests for pipes, and their answers, are lost.
+    bus.publish = (subject, data) => subject.includes('.to.') || publish(subject, data);
+    const options = { dataProducerId: dataProducer.id };
+    const rejected = expect(b.room.consumeData(b.transport, options)).rejects.toThrow(reason);
+    await nextMacrotask();
+    await end(a, b, dataProducer);
+    await rejected;
+    expect((await b.cluster.getStats()).paths).toBe(0);
+  });
+});
+
+test('a copy that is made when its path has ended closes', async () => {
+  const b = await start('b');
+  const second = { cluster: b.cluster, ...(await withRouter(b.cluster)) };
+  const dataProducer = await announced(b, second);
+  const options = { dataProducerId: dataProducer.id };
+  const { pipeToRouter } = b.router;
+  let go = (): void => {};
+  const gate = new Promise<void>((resolve) => (go = resolve));
+  let made: ReturnType<types.Router['pipeToRouter']> | undefined;
+  b.router.pipeToRouter = async (given: any): Promise<any> => {
+    await gate;
+    made = pipeToRouter.call(b.router, given);
+    return made;
+  };
+  const controller = new AbortController();
+  const { signal } = controller;
+  const rejected = expect(
+    second.room.consumeData(second.transport, { ...options, signal }),
+  ).rejects.toBe('enough');
+  await nextMacrotask();
+  controller.abort('enough');
+  await rejected;
+  await until(async () => (await b.cluster.getStats()).paths === 0);
+  go();
+  await until(() => made !== undefined);
+  const { pipeDataConsumer, pipeDataProducer } = await made!;
+  await until(() => pipeDataConsumer!.closed && pipeDataProducer!.closed);
+  b.router.pipeToRouter = pipeToRouter;
+  // The id is free again.
+  const dataConsumer = await second.room.consumeData(second.transport, options);
+  expect(dataConsumer.dataProducerId).toBe(dataProducer.id);
+  second.worker.close();
+});
+
+test('of two Routers of a host that announce an id the second one is seen once the first is gone', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const second = { cluster: a.cluster, ...(await withRouter(a.cluster)) };
+  const third = { cluster: a.cluster, ...(await withRouter(a.cluster)) };
+  const first = await announced(a, b);
+  const { id } = first;
+  const later = await second.transport.produceData({ id });
+  second.room.announce(later, 'later');
+  const closed = nextEvent(
+    await b.room.consumeData(b.transport, { dataProducerId: id }),
+    'dataproducerclose',
+  );
+  first.close();
+  await closed;
+  for (const { room, transport } of [b, third, a]) {
+    await until(() => room.dataProducers.get(id)?.info === 'later');
+    const inbox = new Inbox(await room.consumeData(transport, { dataProducerId: id }));
+    later.send('x');
+    await inbox.count(1);
+  }
+  later.close();
+  for (const { room } of [b, third, a]) await until(() => room.dataProducers.size === 0);
+  second.worker.close();
+  third.worker.close();
+});
+
+test('what a listener of the room closes is not shown after that', async () => {
+  const b = await start('b');
+  const produced = [await b.transport.produceData(), await b.transport.produceData()] as const;
+  for (const each of produced) b.room.announce(each);
+  const [second, third] = [await withRouter(b.cluster), await withRouter(b.cluster)];
+  const events: string[] = [];
+  const note = (event: string) => (remote: { id: string }) => {
+    events.push(`${event} ${produced.findIndex(({ id }) => id === remote.id)}`);
+    produced[1].close();
+  };
+  third.room.on('dataproducer', note('shown'));
+  third.room.on('dataproducergone', note('gone'));
+  await until(() => events.length > 0);
+  await nextMacrotask();
+  expect(events).toEqual(['shown 0']);
+
+  // Nor by another Room.
+  const last = await b.transport.produceData();
+  second.room.on('dataproducer', () => last.close());
+  b.room.announce(last);
+  expect([...third.room.dataProducers.keys()]).toEqual([produced[0].id]);
+  second.worker.close();
+  third.worker.close();
+});
+
+test('what the application does to room.dataProducers changes nothing', async () => {
+  const [a, b] = [await start('a'), await start('b')];
+  const { id } = await announced(a, b);
+  (b.room.dataProducers as Map<string, unknown>).clear();
+  expect(() => Object.assign(b.room.dataProducers.get(id)!, { host: 'c' })).toThrow(TypeError);
+  await b.room.consumeData(b.transport, { dataProducerId: id });
+});
+
+test('a bus that delivers before publish() returns', async () => {
+  const emitter = new EventEmitter().setMaxListeners(0);
+  const dispose: typeof Symbol.asyncDispose = Symbol.for('nodejs.asyncDispose') as any;
+  bus = {
+    maxPayload: 65_536,
+    publish: (subject, data) => void emitter.emit(subject, data),
+    subscribe: async (subject, listener) => {
+      emitter.on(subject, listener);
+      return { [dispose]: async () => void emitter.off(subject, listener) } as AsyncDisposable;
+    },
+  };
+  const timers = (): number =>
+    process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length;
+  const before = timers();
+  const [a, b] = [await start('a'), await start('b')];
+  const dataProducer = await announced(a, b);
+  const dataConsumer = await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id });
+  const inbox = new Inbox(dataConsumer);
+  dataProducer.send('x');
+  await inbox.count(1);
+  const { refused, takes } = await b.cluster.getStats();
+  expect({ refused, takes }).toMatchObject({ refused: {}, takes: [{ state: 'up', failures: 0 }] });
+  const gone = nextEvent(b.room, 'dataproducergone');
+  await a.cluster.close();
+  expect(await gone).toMatchObject([{ id: dataProducer.id }, 'left']);
+  await b.cluster.close();
+  expect(emitter.eventNames()).toEqual([]);
+  await until(() => timers() <= before + 1);
+});
+
 test('of two hosts that announce an id the second one is seen once the first is gone', async () => {
   const [a, b, c] = [await start('a'), await start('b'), await start('c')];
   const first = await announced(a, b);
@@ -590,6 +736,14 @@ describe('bad input', () => {
     const other = await a.transport.produceData();
     expect(() => a.room.announce(other, 'x'.repeat(1100))).toThrow(/at most 1024 bytes/);
     expect(() => a.room.announce(other, 1n)).toThrow(/serializable as JSON/);
+    const { pipeDataProducer } = await a.router.pipeToRouter({
+      dataProducerId: other.id,
+      router: b.router,
+    });
+    const piped = (): void => b.room.announce(pipeDataProducer!);
+    expect(piped).toThrow(TypeError);
+    expect(piped).toThrow(/came through a pipe: its own host announces it/);
+    pipeDataProducer!.close();
 
     const dataProducerId = dataProducer.id;
     await expect(

@@ -171,13 +171,11 @@ class Cluster extends EnhancedEventEmitter {
   async start() {
     try {
       await this.#host.start();
+      this.#check();
     } catch (error) {
       this.#host.close();
       this.#end();
       throw error;
-    }
-    if (this.#closed) {
-      return;
     }
     this.#untrack = track({
       pid: this.#worker.pid,
@@ -348,16 +346,27 @@ class Cluster extends EnhancedEventEmitter {
     this.#host.lists.announce(hash, entry);
 
     const cancel = whenClosed(coreOf(dataProducer), () => this.#withdraw(room, id, 'closed'));
+    const announced = { room, hash, dataProducer, entry, cancel };
+    const former = room.hostOf(id);
 
-    const former = room.dataProducers.get(id);
-
-    this.#announced.set(id, [...list, { room, hash, dataProducer, entry, cancel }]);
+    this.#announced.set(id, [...list, announced]);
     room.own(id);
-    if (former) {
-      this.#endUnseen(former.host, id);
+    if (former !== undefined) {
+      this.#endUnseen(former, id);
     }
+    this.#showOwn(announced);
+  }
+
+  /**
+   * Shows a DataProducer to the other Rooms of this host, until a listener closes it.
+   *
+   * @param {Announced} announced
+   */
+  #showOwn(announced) {
+    const { room, hash, entry } = announced;
+
     for (const other of this.#rooms.get(hash) ?? []) {
-      if (other !== room) {
+      if (other !== room && this.#announced.get(entry.id)?.includes(announced)) {
         other.add(this.host, entry);
       }
     }
@@ -385,6 +394,13 @@ class Cluster extends EnhancedEventEmitter {
     this.#host.lists.withdraw(announced.hash, id);
     room.disown(id);
     this.#onRemoved(announced.hash, this.host, id, reason);
+    // Another Router may have announced the id: of a client that has moved to its Worker, say.
+    for (const heir of this.#announced.get(id) ?? []) {
+      if (heir.hash === announced.hash && this.#announced.get(id)?.includes(heir)) {
+        this.#host.lists.announce(heir.hash, heir.entry);
+        this.#showOwn(heir);
+      }
+    }
   }
 
   /**
@@ -459,7 +475,7 @@ class Cluster extends EnhancedEventEmitter {
   #endUnseen(host, id) {
     const path = this.#paths.get(id);
     const seen = [...this.#rooms.values()].some((others) =>
-      [...others].some((room) => room.dataProducers.get(id)?.host === host),
+      [...others].some((room) => room.hostOf(id) === host),
     );
 
     if (path?.origin === host && !seen) {
@@ -515,12 +531,14 @@ class Cluster extends EnhancedEventEmitter {
         onMissed: (atMost) => {
           this.#monitor.missed(id, host, atMost);
           for (const room of [...this.#rooms.values()].flatMap((rooms) => [...rooms])) {
-            room.missed(id, atMost);
+            room.missed(host, id, atMost);
           }
         },
         onEnd: () => this.#paths.delete(id),
       });
-      this.#paths.set(id, path);
+      if (!path.ended) {
+        this.#paths.set(id, path);
+      }
     }
     return path;
   }

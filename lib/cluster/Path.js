@@ -5,6 +5,7 @@
 // subchannels that its DataConsumers are subscribed to.
 
 const { coreOf } = require('../Entity');
+const { NotFoundError } = require('../errors');
 const { MAX_SUBCHANNELS } = require('./messages');
 const { TUNNEL } = require('./queues');
 
@@ -38,7 +39,10 @@ class Path {
   #upstream;
   #linger;
   #onEnd;
+  /** Resolves once there is a way, and rejects once there will be none. @type {Promise<void>} */
   #ready;
+  /** @type {(error: Error) => void} */
+  #reject = () => {};
   /** DataConsumers and those that are being made, with the subchannels that these will have. @type {Set<number[]>} */
   #holders = new Set();
   /** The DataProducer on each Router. @type {Map<Router, Promise<DataProducer>>} */
@@ -66,17 +70,19 @@ class Path {
     this.#linger = linger;
     this.#onEnd = onEnd;
     this.#ready = new Promise((resolve, reject) => {
+      this.#reject = reject;
       upstream.want(bounded(new Set(subchannels)), {
-        ready: () => resolve(undefined),
-        failed: (error) => {
-          reject(error);
-          this.#end();
-        },
+        ready: resolve,
+        failed: (error) => this.#end(error),
         missed: onMissed,
       });
     });
     // The error is for those that call reach().
     this.#ready.catch(() => {});
+  }
+
+  get ended() {
+    return this.#ended;
   }
 
   /**
@@ -109,7 +115,7 @@ class Path {
   end() {
     if (!this.#ended) {
       this.#upstream.release();
-      this.#end();
+      this.#end(this.#gone());
       void this.#close();
     }
   }
@@ -165,11 +171,15 @@ class Path {
       });
     const dataProducer = /** @type {DataProducer} */ (pipeDataProducer);
 
-    this.#copies.set(dataProducer, /** @type {DataConsumer} */ (pipeDataConsumer));
-    dataProducer.on('demand', () => this.#update());
     if (keepId) {
       coreOf(dataProducer).onClosed(() => forget(router, this.id));
     }
+    if (this.#ended) {
+      pipeDataConsumer?.close();
+      throw this.#gone();
+    }
+    this.#copies.set(dataProducer, /** @type {DataConsumer} */ (pipeDataConsumer));
+    dataProducer.on('demand', () => this.#update());
     return dataProducer;
   }
 
@@ -189,12 +199,18 @@ class Path {
     }
   }
 
-  #end() {
+  /** @param {Error} error - for those that wait for the path. */
+  #end(error) {
     if (!this.#ended) {
       this.#ended = true;
       clearTimeout(this.#lingering);
+      this.#reject(error);
       this.#onEnd();
     }
+  }
+
+  #gone() {
+    return new NotFoundError(`DataProducer ${this.id} of host ${this.origin} is gone`);
   }
 }
 

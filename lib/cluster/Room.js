@@ -46,6 +46,8 @@ class Room extends EnhancedEventEmitter {
   #open = false;
   /** @type {Map<string, Remote>} */
   #dataProducers = new Map();
+  /** Those that events have not shown yet. @type {Set<Remote>} */
+  #unshown = new Set();
   /** @type {Map<string, Entry>} */
   #entries = new Map();
   /** Ids that have been announced here. @type {Set<string>} */
@@ -78,7 +80,16 @@ class Room extends EnhancedEventEmitter {
   }
 
   get dataProducers() {
-    return this.#dataProducers;
+    return new Map(this.#dataProducers);
+  }
+
+  /**
+   * The host of a DataProducer that the room shows.
+   *
+   * @param {string} id
+   */
+  hostOf(id) {
+    return this.#dataProducers.get(id)?.host;
   }
 
   /**
@@ -139,7 +150,8 @@ class Room extends EnhancedEventEmitter {
     }
     signal?.throwIfAborted();
 
-    const id = `${given.dataProducerId}`.toLowerCase();
+    // What is not a string is for the transport to reject.
+    const id = String(given.dataProducerId).toLowerCase();
     const remote = this.#dataProducers.get(id);
 
     if (!remote) {
@@ -161,6 +173,10 @@ class Room extends EnhancedEventEmitter {
 
     try {
       const dataProducerId = await raced(path.reach(this.#router), signal);
+
+      // Another Room of the host may still use the path.
+      this.#check();
+
       const dataConsumer = await transport.consumeData({ ...given, dataProducerId });
 
       coreOf(dataConsumer).onClosed(release);
@@ -172,6 +188,8 @@ class Room extends EnhancedEventEmitter {
       return dataConsumer;
     } catch (error) {
       release();
+      signal?.throwIfAborted();
+      this.#check();
       throw error;
     }
   }
@@ -204,11 +222,15 @@ class Room extends EnhancedEventEmitter {
       return;
     }
 
-    const remote = { id, host, label, protocol, info: parsed(info) };
+    const remote = Object.freeze({ id, host, label, protocol, info: parsed(info) });
 
     this.#dataProducers.set(id, remote);
     this.#entries.set(id, entry);
-    this.#emit('dataproducer', remote);
+    if (this.#open) {
+      this.#emit('dataproducer', remote);
+    } else {
+      this.#unshown.add(remote);
+    }
   }
 
   /**
@@ -222,7 +244,9 @@ class Room extends EnhancedEventEmitter {
     if (remote?.host === host) {
       this.#dataProducers.delete(id);
       this.#entries.delete(id);
-      this.#emit('dataproducergone', remote, reason);
+      if (!this.#unshown.delete(remote)) {
+        this.#emit('dataproducergone', remote, reason);
+      }
     } else {
       this.#forgetRival(host, id);
     }
@@ -270,13 +294,14 @@ class Room extends EnhancedEventEmitter {
   }
 
   /**
+   * @param {string} host
    * @param {string} id
    * @param {number} atMost
    */
-  missed(id, atMost) {
+  missed(host, id, atMost) {
     const remote = this.#dataProducers.get(id);
 
-    if (remote) {
+    if (remote?.host === host && !this.#unshown.has(remote)) {
       this.#emit('missed', remote, atMost);
     }
   }
@@ -285,7 +310,9 @@ class Room extends EnhancedEventEmitter {
   open() {
     if (!this.#closed) {
       this.#open = true;
-      for (const remote of [...this.#dataProducers.values()]) {
+      // A listener may close some of those that come after.
+      for (const remote of this.#unshown) {
+        this.#unshown.delete(remote);
         this.#emit('dataproducer', remote);
       }
     }
@@ -294,6 +321,7 @@ class Room extends EnhancedEventEmitter {
   /** Closes the Room. Other hosts do not learn of it from here. */
   end() {
     this.#closed = true;
+    this.#unshown.clear();
     this.#dataProducers.clear();
     this.#entries.clear();
     this.#own.clear();
@@ -324,7 +352,7 @@ class Room extends EnhancedEventEmitter {
    * @param {...unknown} args
    */
   #emit(event, ...args) {
-    if (this.#open && !this.#closed) {
+    if (!this.#closed) {
       emitSafely(this, event, args);
     }
   }
