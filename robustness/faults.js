@@ -141,6 +141,31 @@ const ROWS = [
     },
   },
   {
+    name: 'worker-died',
+    title: 'the Worker of a Cluster dies',
+    unharmed: 'ab',
+    async run(scene) {
+      const [id] = scene.member('c').ids;
+      const since = now();
+
+      await scene.panic('c');
+
+      const { ms, args } = await last(scene, 'gone', 'ab', id, since, 1_000);
+
+      if (!args.includes('left')) {
+        throw new Error(
+          `the host left, but its DataProducers are gone for another reason: ${args}`,
+        );
+      }
+      await scene.event('c', 'died', { since, within: 6_000 });
+      // Its Router lives on.
+      await scene.member('c').call('route');
+      await scene.kill('c');
+      await scene.start('c');
+      return [{ what: 'its DataProducers close', ms, within: 1_000 }];
+    },
+  },
+  {
     name: 'restarted',
     title: 'a host restarts under its name',
     unharmed: 'ab',

@@ -207,6 +207,18 @@ class Scene {
   }
 
   /**
+   * The Worker of a host's Cluster dies.
+   *
+   * @param {string} name
+   */
+  async panic(name) {
+    const member = this.member(name);
+
+    member.alive = false;
+    await member.call('panic');
+  }
+
+  /**
    * @param {string} name
    * @param {boolean} frozen
    */

@@ -9,6 +9,7 @@ const { createSocket } = require('node:dgram');
 const { connect } = require('@nats-io/transport-node');
 const { Redis } = require('ioredis');
 
+const { latestWorker } = require('../../__test__/helpers/latestWorker');
 const datasoup = require('../..');
 const { connectClients } = require('../../bench/clients/connect');
 const { burst, numberOf, paced, sinceStamp } = require('../../bench/messages');
@@ -23,7 +24,16 @@ const RECONNECT = 100;
 const SIZE = 100;
 /** The size of number and time at the beginning of a message. */
 const HEAD = 16;
-const EVENTS = ['hostup', 'hostdown', 'busdown', 'busup', 'fenced', 'incompatible', 'carrier'];
+const EVENTS = [
+  'hostup',
+  'hostdown',
+  'busdown',
+  'busup',
+  'fenced',
+  'died',
+  'incompatible',
+  'carrier',
+];
 
 /**
  * What came through one DataConsumer.
@@ -55,6 +65,8 @@ let mark = Infinity;
 let bus;
 /** @type {any} */
 let cluster;
+/** The native side of the Worker of the Cluster. */
+let gateway = latestWorker();
 /** @type {any} */
 let worker;
 /** @type {any} */
@@ -196,6 +208,7 @@ serve({
       lease,
       carrier,
     });
+    gateway = latestWorker();
     EVENTS.forEach((event) => cluster.on(event, note.bind(undefined, event)));
     worker = await datasoup.createWorker();
     router = await worker.createRouter();
@@ -324,6 +337,20 @@ serve({
   /** Blocks the event loop. */
   block(/** @type {number} */ ms) {
     setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms), 0);
+  },
+
+  /** The Worker of the Cluster dies. */
+  panic: () => gateway?.panicForTests(),
+
+  /** Resolves once a message of the first DataProducer has come to a DataConsumer of its own Router. */
+  async route() {
+    const [{ dataProducer }] = own;
+    const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+    const message = new Promise((resolve) => dataConsumer.once('message', resolve));
+
+    sendOn(own[0]);
+    await message;
+    dataConsumer.close();
   },
 
   /** Makes control messages look like those of a later major release. */
