@@ -104,7 +104,7 @@ impl Session {
         }
     }
 
-    /// There is a path to the peer: see [`Dtls::path_ready`].
+    /// Notes that there is a path to the peer: see [`Dtls::path_ready`].
     pub fn path_ready(&mut self, now: Instant) {
         self.dtls.path_ready(now);
         self.pump(now);

@@ -72,7 +72,7 @@ impl Backlog {
         self.queue()?.pull(now, |amount| self.leave(amount))
     }
 
-    /// JavaScript no longer pulls: messages that waited for that are discarded.
+    /// Ends pulling: messages that waited to be pulled are discarded.
     pub fn end_pulls(&self) {
         if let Some(queue) = self.queue() {
             queue.end_pulls(|amount| self.leave(amount));

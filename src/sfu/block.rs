@@ -240,8 +240,8 @@ impl Sfu {
         }
     }
 
-    /// The replay of this DataConsumer waits for room. If it holds up its DataProducer, `overflowTimeout` counts from
-    /// now on.
+    /// Notes that the replay of this DataConsumer waits for room. If it holds up its DataProducer, `overflowTimeout`
+    /// counts from now on.
     pub(super) fn replay_waits(&mut self, key: DataConsumerKey) {
         let Self { now, data_consumers, transports, blocks, .. } = self;
         let Some(consumer) = data_consumers.get_mut(&key) else { return };
@@ -255,8 +255,8 @@ impl Sfu {
         }
     }
 
-    /// The replay of this DataConsumer goes on, if it has waited for room. How long it stood still counts, however often
-    /// the replay waits again.
+    /// Notes that the replay of this DataConsumer goes on, if it has waited for room. How long it stood still counts,
+    /// however often the replay waits again.
     fn resume_replay(&mut self, key: DataConsumerKey) {
         let Self { now, data_consumers, transports, releasing, .. } = self;
         let Some(consumer) = data_consumers.get_mut(&key) else { return };
@@ -269,7 +269,7 @@ impl Sfu {
         }
     }
 
-    /// A DataConsumer no longer holds up this DataProducer.
+    /// Notes that one DataConsumer less holds up this DataProducer.
     pub(super) fn end_block(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.get_mut(&key) else { return };
         producer.blocking = producer.blocking.saturating_sub(1);
@@ -341,7 +341,7 @@ impl Sfu {
         self.touch(transport_key);
     }
 
-    /// This DataConsumer has been removed.
+    /// Ends what a DataConsumer that has been removed holds up.
     pub(super) fn forget_block(&mut self, consumer: &DataConsumer) {
         if consumer.block.is_none() {
             return;

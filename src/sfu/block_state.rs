@@ -30,7 +30,7 @@ pub(super) struct Block {
     pub(super) span: Option<Span>,
     /// When earlier spans ended, and for how long it stood still in each.
     past: VecDeque<(Instant, Duration)>,
-    /// Whether it no longer may, because it has done so for too long.
+    /// Whether it may no longer hold up its DataProducer, because it has done so for too long.
     pub(super) stalled: bool,
     /// Whether it gets no more of what is retained until there is room.
     pub(super) replay_waits: bool,

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! What was asked to close is gone at once for requests that name it. What is below follows in order, a share per
-//! turn. The caller holds back requests and messages from JavaScript until [`Sfu::is_closing`] is false, so that none
-//! meets half of a cascade; datagrams it does not hold back.
+//! turn. The caller holds back requests and messages from JavaScript, but no datagrams, until [`Sfu::is_closing`] is
+//! false, so that none meets half of a cascade.
 
 use std::vec::IntoIter;
 

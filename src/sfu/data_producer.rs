@@ -86,7 +86,8 @@ impl Sfu {
         }
     }
 
-    /// The DataProducer shows another pause than before: its DataConsumers emit it, and carry it through pipes.
+    /// Announces that the DataProducer shows another pause than before: its DataConsumers emit it, and carry it through
+    /// pipes.
     fn announce_pause(&mut self, key: DataProducerKey) {
         let Some(producer) = self.data_producers.get(&key) else { return };
         let paused = producer.shows_paused();

@@ -110,7 +110,7 @@ impl DirectQueue {
         self.lock().governed.policy = policy;
     }
 
-    /// From now on JavaScript pulls each message. Call this before JavaScript meets the tokens of messages that it
+    /// Makes JavaScript pull each message from now on. Call this before JavaScript meets the tokens of messages that it
     /// wants to pull.
     pub fn begin_pulls(&self) {
         self.lock().pulled = true;
@@ -121,8 +121,8 @@ impl DirectQueue {
         self.lock().pulled
     }
 
-    /// JavaScript no longer pulls. Messages whose tokens it has met are discarded, and `leave` counts them. It takes
-    /// the others when it meets their tokens.
+    /// Ends pulling. Messages whose tokens JavaScript has met are discarded, and `leave` counts them. It takes the
+    /// others when it meets their tokens.
     pub(super) fn end_pulls(&self, leave: impl Fn(Amount)) {
         let mut inner = self.lock();
         (inner.pulled, inner.hungry) = (false, false);

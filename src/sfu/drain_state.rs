@@ -41,12 +41,12 @@ pub(super) struct Drains {
 }
 
 impl Drains {
-    /// The request does not wait for the DataConsumer any more.
+    /// Ends the wait of the request for the DataConsumer.
     pub(super) fn forget(&mut self, consumer: DataConsumerKey, request: u32) {
         forget(&mut self.of_consumers, consumer, request);
     }
 
-    /// The request does not wait for the replay of the DataConsumer any more.
+    /// Ends the wait of the request for the replay of the DataConsumer.
     pub(super) fn forget_replay(&mut self, consumer: DataConsumerKey, request: u32) {
         forget(&mut self.of_replays, consumer, request);
     }

@@ -76,7 +76,7 @@ impl Sfu {
         }
     }
 
-    /// The messages before one gate of the request have been routed.
+    /// Notes that the messages before one gate of the request have been routed.
     pub fn pass_drain_gate(&mut self, request: u32) {
         let Some(drain) = self.drains.open.get_mut(&request) else { return };
         drain.gates = drain.gates.saturating_sub(1);
@@ -113,7 +113,7 @@ impl Sfu {
         }
     }
 
-    /// What the DataConsumer had to send when the request came has left.
+    /// Notes that what the DataConsumer had to send when the request came has left.
     pub(super) fn pass_drain_fence(&mut self, request: u32, consumer: DataConsumerKey) {
         if let Some(drain) = self.drains.open.get_mut(&request)
             && drain.waits_for.remove(&consumer)
@@ -143,7 +143,7 @@ impl Sfu {
         self.data_consumers.get(&key)?.direct_backlog()?.queue()
     }
 
-    /// A DataConsumer has closed: its messages are discarded and counted, so no request waits for them.
+    /// Ends the wait of all requests for a DataConsumer that has closed: its messages are discarded and counted.
     pub(super) fn end_drains_of(&mut self, consumer: DataConsumerKey) {
         for request in self.drains.of_consumers.remove(&consumer).into_iter().flatten() {
             if let Some(drain) = self.drains.open.get_mut(&request) {
@@ -175,7 +175,7 @@ impl Sfu {
         closed.map_or(Ok(()), Err)
     }
 
-    /// Returns whether the DataConsumer has something to wait for.
+    /// Makes the request wait for the messages that a DataConsumer has. Returns false if there are none.
     fn fence(&mut self, key: DataConsumerKey, request: u32) -> bool {
         let Some(consumer) = self.data_consumers.get(&key) else { return false };
         let Some(stream) = consumer.stream_id() else {

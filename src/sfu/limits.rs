@@ -170,7 +170,7 @@ impl Sfu {
         self.blocks.limits -= usize::from(before);
     }
 
-    /// This DataProducer has been removed, so it no longer waits for limits.
+    /// Ends the wait of a DataProducer that has been removed.
     pub(super) fn forget_limits(&mut self, producer: &DataProducer) {
         self.count_limit(blocks(producer.limiter.as_deref()), false);
         if producer.awaits_tokens

@@ -79,7 +79,7 @@ impl Sfu {
         Some(outputs.catch_up(messages, key, replay, consumer, transport, Until::Work(end)))
     }
 
-    /// A DataConsumer has caught up: it gets live messages from now on.
+    /// Gives live messages to a DataConsumer that has caught up.
     pub(super) fn replay_ended(&mut self, key: DataConsumerKey) {
         let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
         let producer = consumer.producer;
@@ -95,7 +95,7 @@ impl Sfu {
         self.end_replay_drains(key);
     }
 
-    /// A DataConsumer that has not caught up yet was paused or resumed.
+    /// Notes that a DataConsumer that has not caught up yet was paused or resumed.
     pub(super) fn pause_replay(&mut self, key: DataConsumerKey) {
         let Some(consumer) = self.data_consumers.get(&key) else { return };
         let producer = self.data_producers.get_mut(&consumer.producer);
@@ -104,7 +104,7 @@ impl Sfu {
         }
     }
 
-    /// A DataConsumer closes. Counts what it has yet to get.
+    /// Counts what a DataConsumer that closes has yet to get.
     pub(super) fn forget_replay(&mut self, key: DataConsumerKey, consumer: &DataConsumer) {
         let producer = self.data_producers.get_mut(&consumer.producer);
         if let Some(retained) = producer.and_then(|it| it.retained.as_mut()) {
@@ -113,8 +113,8 @@ impl Sfu {
         self.end_replay_drains(key);
     }
 
-    /// A DataProducer is about to close: JavaScript gets as much of what is retained as one share allows. (What waits
-    /// for a peer would be discarded.)
+    /// Gives JavaScript, before a DataProducer closes, as much of what it retains as one share allows. (What waits for
+    /// a peer would be discarded.)
     pub(super) fn replay_before_close(&mut self, key: DataProducerKey) {
         let end = self.work + work::SHARE;
         let Some(producer) = self.data_producers.get(&key) else { return };

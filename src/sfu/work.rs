@@ -10,7 +10,7 @@
 use super::subchannels::{Selector, Subchannels};
 
 /// What each part of a turn may cost: half a millisecond, in which one core routes 10,000 copies of a small
-/// message. A turn has five parts (see `driver.rs`).
+/// message. `driver.rs` has the parts.
 pub const SHARE: u64 = 500_000;
 
 /// What one of several that share a part may take before the next one's turn comes.

@@ -224,7 +224,7 @@ impl Arrivals {
         None
     }
 
-    /// sctp-proto has no more messages of the stream that [`Self::next_to_read`] has returned.
+    /// Notes that sctp-proto has no more messages of the stream that [`Self::next_to_read`] has returned.
     pub(super) fn forget(&mut self, stream: StreamId) {
         let Some(stops) = &mut self.stops else { return };
         if stops.unread.front() == Some(&stream) {
@@ -235,16 +235,16 @@ impl Arrivals {
         }
     }
 
-    /// A message of `stream` is complete. Returns whether it is left in sctp-proto until [`Self::next_to_read`] returns
-    /// the stream.
+    /// Returns whether a complete message of `stream` is left in sctp-proto until [`Self::next_to_read`] returns the
+    /// stream.
     pub(super) fn leaves_in_engine(&mut self, stream: StreamId) -> bool {
         let Some(it) = self.stopped_mut(stream) else { return false };
         it.is_held = !it.is_read;
         it.is_held
     }
 
-    /// All messages of `stream` in sctp-proto are read at once, until [`Self::end_read`]. Returns false if it was never
-    /// stopped.
+    /// Makes all messages of `stream` in sctp-proto be read at once, until [`Self::end_read`]. Returns false if the
+    /// stream was never stopped.
     pub(super) fn begin_to_read(&mut self, stream: StreamId) -> bool {
         let Some(it) = self.stopped_mut(stream) else { return false };
         (it.is_read, it.is_held) = (true, false);
@@ -252,7 +252,7 @@ impl Arrivals {
         true
     }
 
-    /// What the peer sends on `stream` from now on is left in sctp-proto again, where it fills the window.
+    /// Leaves what the peer sends on `stream` from now on in sctp-proto again, where it fills the window.
     pub(super) fn end_read(&mut self, stream: StreamId) {
         if let Some(it) = self.stopped_mut(stream) {
             it.is_read = false;
@@ -275,7 +275,7 @@ impl Arrivals {
         self.stops.as_ref().is_some_and(|it| it.kept >= MAX_WAITING)
     }
 
-    /// All messages of the stream in sctp-proto have been read.
+    /// Notes that all messages of the stream in sctp-proto have been read.
     pub(super) fn see_all_read(&mut self, stream: StreamId) {
         let left = self.left;
         let Some(stops) = &mut self.stops else { return };

@@ -263,7 +263,7 @@ pub struct DataProducerOptions {
     pub from_channel: FromChannel,
     /// Keep the last messages for the DataConsumers that come later.
     pub retain: Option<RetainOptions>,
-    /// How much it may receive.
+    /// How much the DataProducer may receive.
     pub limit: Option<LimitOptions>,
 }
 

@@ -27,7 +27,7 @@ pub(in crate::sfu) struct Limiter {
     /// Whether the last event is so recent that the next one waits.
     pub(in crate::sfu) is_reporting: bool,
     pub(in crate::sfu) waiting: WaitingProducers,
-    /// When these may go on, or when to check again.
+    /// When the waiting DataProducers may go on, or when to check again.
     pub(in crate::sfu) due: Option<Instant>,
 }
 
@@ -65,7 +65,7 @@ impl Bucket {
         self.tokens <= 0.0
     }
 
-    /// How long it will be empty, in seconds.
+    /// How long until it has tokens again, in seconds.
     fn empty_for(&self) -> f64 {
         (-self.tokens / self.rate).max(0.0)
     }
@@ -206,7 +206,7 @@ impl WaitingProducers {
         self.keys.is_empty()
     }
 
-    /// One has closed. Those that have are removed together, once they are half of the queue.
+    /// Notes that a waiting DataProducer has closed. Closed ones are removed together, once they are half of the queue.
     pub(in crate::sfu) fn forget_one(&mut self, is_open: impl Fn(&DataProducerKey) -> bool) {
         self.gone += 1;
         if self.gone > self.keys.len() / 2 {

@@ -33,7 +33,7 @@ pub(in crate::sfu) struct Retained {
     messages: RetainedMessages,
     /// The number of the first message that is retained.
     start: u64,
-    /// That of the retained messages.
+    /// The amount of the retained messages.
     amount: Amount,
     memory: Option<Arc<Memory>>,
     replays: FxHashMap<DataConsumerKey, Replay>,
@@ -292,15 +292,15 @@ impl Retained {
         self.trim();
     }
 
-    /// This DataConsumer has been paused or resumed.
+    /// Notes that this DataConsumer has been paused or resumed.
     pub(in crate::sfu) fn pause_replay(&mut self, consumer: DataConsumerKey, paused: bool) {
         if let Some(replay) = self.replays.get_mut(&consumer) {
             replay.set_paused(paused, self.messages.end());
         }
     }
 
-    /// This DataConsumer is on a pipe, whose far end has to clear what it retains once it has got all that is kept now.
-    /// Returns false if it has got that already.
+    /// Makes the far end of the pipe on which this DataConsumer is clear what it retains once it has got all that is
+    /// kept now. Returns false if it has got that already.
     pub(in crate::sfu) fn clear_behind(&mut self, consumer: DataConsumerKey) -> bool {
         let replay = self.replays.get_mut(&consumer);
         replay.map(|it| it.clear = Some(self.messages.end())).is_some()
@@ -393,7 +393,7 @@ impl Replay {
         self.ranges.iter().map(|it| it.end.min(end).saturating_sub(it.start)).sum()
     }
 
-    /// From the message with this number on it gets no more, or gets them again.
+    /// Ends what the DataConsumer gets at the message with this number, or lets it get messages from there on again.
     fn set_paused(&mut self, paused: bool, number: u64) {
         match self.ranges.back_mut() {
             Some(open) if open.end == OPEN => {

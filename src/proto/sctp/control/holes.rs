@@ -26,7 +26,7 @@ struct Hole {
     from: u32,
     to: u32,
     since: Instant,
-    /// Whether it may be reported.
+    /// Whether it is open for so long that SACKs report it.
     is_old: bool,
     /// Whether a part of it is still missing.
     is_open: bool,
@@ -62,7 +62,7 @@ impl Holes {
         }
     }
 
-    /// Nothing is missing any more, and the next SACK will show it.
+    /// Notes that nothing is missing any more, and that the next SACK will show it.
     pub(super) fn close(&mut self) {
         self.due = None;
     }

@@ -209,7 +209,7 @@ impl Control {
         is_limited.then(|| self.congestion.pacing_rate(&self.rtt)).flatten()
     }
 
-    /// A message has left its queue.
+    /// Takes a message that has left its queue.
     pub(super) fn write(&mut self, message: Outgoing) {
         let is_large = self.flight.is_large(message.payload.len(), &self.rtt);
         self.messages.push(message, is_large);
@@ -287,7 +287,7 @@ impl Control {
         self.holes.reported(now, &self.rtt, sack)
     }
 
-    /// All holes have closed, although no SACK has reported that yet.
+    /// Notes that all holes have closed, although no SACK has reported that yet.
     pub(super) fn close_holes(&mut self) {
         self.holes.close();
     }

@@ -169,7 +169,7 @@ impl History {
 }
 
 impl Undo {
-    /// A recovery begins.
+    /// Begins a recovery.
     pub(super) fn begin(&mut self) {
         self.recovery = self.recovery.wrapping_add(1);
         self.count = 0;

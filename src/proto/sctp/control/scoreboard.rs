@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_and_tsns_agree_where_tsns_begin_anew() {
+    fn positions_and_tsns_agree_where_tsns_wrap() {
         let mut board = board(u32::MAX - 1, 4);
         assert_eq!((board.cumulative(), board.next_tsn()), (u32::MAX - 2, 2));
         let position = |board: &Scoreboard, tsn| board.position(tsn);

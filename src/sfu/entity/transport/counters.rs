@@ -92,7 +92,7 @@ impl Default for TransportTotals {
 pub(super) struct InTotals {
     /// Whether something may have been counted since.
     pub(super) is_behind: bool,
-    /// When it next adds to them by itself.
+    /// When the transport next adds its counters to the totals, although nothing asks for them.
     pub(super) next: Instant,
     pub(super) bytes: PathBytes,
     pub(super) queued_bytes: u64,

@@ -27,7 +27,7 @@ pub(in crate::sfu) struct SctpOverUdp {
     remote: Option<SocketAddr>,
     /// See [`Tuple::local`]; `None` until a packet has come from the peer.
     asked: Option<IpAddr>,
-    /// Whether that has changed the tuple that the application sees.
+    /// Whether a packet has changed `asked`, and so the tuple that the application sees.
     moved: bool,
     layer: Layer,
     /// Where the last datagram from another address than the peer's came from.

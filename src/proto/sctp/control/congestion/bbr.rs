@@ -65,7 +65,7 @@ enum Phase {
     Up,
     /// Sends little, so that the queue empties and the round trip can be measured.
     ProbeRtt {
-        /// When it may end: once the flight is small enough.
+        /// When the phase may end. `None` until the flight is small enough.
         until: Option<Instant>,
     },
 }

@@ -139,7 +139,7 @@ impl Model {
         round.lost > sent * LOSS_CEILING && round.lost >= LOSS_SEGMENTS * self.segment
     }
 
-    /// A round without a probe lost too much: lowers the bounds until the next probe.
+    /// Lowers the bounds until the next probe, because a round without a probe lost too much.
     pub(super) fn lower_short(&mut self, round: &Round, window: f64) {
         let bandwidth = round.bandwidth.max(self.bandwidth() * BETA);
         let short_flight = self.bounds.short_flight.unwrap_or(window);
@@ -147,19 +147,19 @@ impl Model {
         self.bounds.short_flight = Some(round.delivered.max(short_flight * BETA));
     }
 
-    /// A probe lost too much with this much in flight, which becomes the long-term bound.
+    /// Makes this much in flight, with which a probe lost too much, the long-term bound.
     pub(super) fn lower_long(&mut self, in_flight: f64, window: f64) {
         let least = self.window_for(1.0).min(window) * BETA;
         self.bounds.long_flight = Some(in_flight.max(least));
     }
 
-    /// A probe begins: the earlier short-term bounds may no longer hold.
+    /// Forgets the short-term bounds, which may no longer hold when a probe begins.
     pub(super) fn forget_short(&mut self) {
         self.bounds.short_bandwidth = None;
         self.bounds.short_flight = None;
     }
 
-    /// A probe is over: bandwidths from before the previous one no longer count.
+    /// Ends a probe: bandwidths from before the previous one no longer count.
     pub(super) fn next_cycle(&mut self) {
         // Without a sample in this cycle the last one is all that is known.
         if self.bandwidths[0] > 0.0 {
