@@ -10,6 +10,11 @@ Unsafe code (\`unsafe_code\`) is in \`runtime/usage.rs\`. The map: [here](#the-m
 ## The map
 
 \`src/proto/stun.rs\`, \`proto/\`, \`Sfu::route\`, \`worker.dump()\`, \`a_test_of_st…\`; \`npm run check\`
+
+\`\`\`
+index.js Worker.js (Router)
+mod.rs clock.rs usage.rs message.rs stun.rs
+\`\`\`
 `;
 
 const OBEDIENT: Record<string, string> = {
@@ -161,6 +166,11 @@ const cases: [string, Record<string, string>, RegExp][] = [
     'files that documents and comments name exist',
     { 'src/runtime/clock.rs': '//! See driver.rs.\n' },
     /^src\/runtime\/clock\.rs:1: names driver\.rs/,
+  ],
+  [
+    'the map has each file of lib/ and of the rooms',
+    { 'lib/Table.js': '' },
+    /^lib\/Table\.js: is not in the map/,
   ],
   [
     'symbols and tests that documents name exist',

@@ -3,8 +3,9 @@
 // npm run check -- --only laws, or node scripts/laws.js
 //
 // Checks the laws, which are the rules of CONTRIBUTING.md and docs/ARCHITECTURE.md that a script can check: that files
-// and symbols named in documents and comments exist, that imports go one way, that each crate, the clock and unsafe
-// code are used only in their places, and that a type's name is its own. Prints each violation, by law.
+// and symbols named in documents and comments exist, that the map is whole, that imports go one way, that each crate,
+// the clock and unsafe code are used only in their places, and that a type's name is its own. Prints each violation, by
+// law.
 
 const path = require('node:path');
 
@@ -25,6 +26,7 @@ const LAWS = [
   ['no two types of src/ share a name', rust.typesHaveOneMeaning],
   ['links in Markdown work', documents.linksWork],
   ['files that documents and comments name exist', documents.filesExist],
+  ['the map has each file of lib/ and of the rooms', documents.mapIsWhole],
   ['symbols and tests that documents name exist', documents.symbolsExist],
   ['commands that documents and comments name exist', documents.commandsExist],
   ['package, crate and change log have one version', documents.versionsAgree],

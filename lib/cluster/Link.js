@@ -44,7 +44,7 @@ class Link {
   #onRefused;
   /** @type {Map<string, { question: Question, ms: number, cancel: () => void }>} */
   #questions = new Map();
-  /** Whether `publish()` of the bus runs, and what it has delivered meanwhile. */
+  /** Whether `publish()` of the bus is running, and what the bus has delivered since it began. */
   #publishing = false;
   /** @type {(() => void)[]} */
   #early = [];

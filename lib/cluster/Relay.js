@@ -176,7 +176,7 @@ class Relay {
       const end = at + 2 < bytes.length ? at + 2 + bytes.readUInt16BE(at) : Infinity;
 
       if (bytes.length > MAX_BATCH || end > bytes.length) {
-        // No relay has made it.
+        // A relay makes no such message.
         this.#drop();
         return;
       }

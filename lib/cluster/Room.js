@@ -46,7 +46,7 @@ class Room extends EnhancedEventEmitter {
   #open = false;
   /** @type {Map<string, Remote>} */
   #dataProducers = new Map();
-  /** Those that events have not shown yet. @type {Set<Remote>} */
+  /** The DataProducers that events have not shown yet. @type {Set<Remote>} */
   #unshown = new Set();
   /** @type {Map<string, Entry>} */
   #entries = new Map();

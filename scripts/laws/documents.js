@@ -171,6 +171,19 @@ function filesExist(repository) {
 }
 
 /**
+ * Each file of `lib/`, and each that stands directly in a room of `src/`, is in the map of ARCHITECTURE.md.
+ * @param {Repository} repository
+ */
+function mapIsWhole(repository) {
+  const map = linesOf(repository.text('docs/ARCHITECTURE.md')).filter(({ block }) => block);
+  const names = new Set(map.flatMap(({ text }) => text.match(/\w+/g) ?? []));
+  return repository
+    .matching(/^lib\/.*\.js$|^src\/\w+\/\w+\.rs$/)
+    .filter((file) => !names.has(path.posix.parse(file).name))
+    .map((file) => `${file}: is not in the map of docs/ARCHITECTURE.md`);
+}
+
+/**
  * `npm run NAME`, `cargo … --test NAME`, `--bench NAME` and `--example NAME` in documents and comments.
  * @param {Repository} repository
  */
@@ -304,4 +317,11 @@ function versionsAgree(repository) {
   return found;
 }
 
-module.exports = { commandsExist, filesExist, linksWork, symbolsExist, versionsAgree };
+module.exports = {
+  commandsExist,
+  filesExist,
+  linksWork,
+  mapIsWhole,
+  symbolsExist,
+  versionsAgree,
+};
