@@ -235,6 +235,21 @@ fn scripts() -> Seeds {
             .concat(),
         ),
         (
+            "reset-data",
+            [
+                wire(&[data(FIRST, 0, 1, 0, 53, b"left incomplete")]),
+                wire(&[
+                    reset(0, 0, 0, &[1]),
+                    data(FIRST, 0, 1, 0, 53, b"one"),
+                    data(MIDDLE, 0, 1, 0, 53, b"two"),
+                    data(LAST, 0, 1, 0, 53, b"three"),
+                    chunk(FORWARD_TSN, 0, &forward),
+                ]),
+                vec![REPEAT, 40],
+            ]
+            .concat(),
+        ),
+        (
             "reassembly",
             [
                 made(&[(DATA, FIRST, fragment, 140)]),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use datasoup::proto::message::{Message, Ppid, Reliability, charge};
 use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState};
 
-use crate::heap::live;
+use crate::heap::{allocated, live};
 use crate::peers::config;
 use crate::puppet::*;
 
@@ -357,4 +357,33 @@ fn what_waits_for_the_association_is_not_copied_when_it_begins() {
     // The association itself, and what is in flight before the first acknowledgement.
     let more = live() - before;
     assert!(more < 128 * KIB, "{more} bytes more for 768 KiB that waited");
+}
+
+/// What it allocates to take `packets`, after a reset of a stream within a message.
+fn work_behind_a_reset(chunks: usize, together: bool) -> i64 {
+    let mut attack = Attack::new();
+    let last = attack.stage.puppet.initial_tsn.wrapping_sub(1);
+    let first = attack.fragment(FIRST, 1, 1);
+    assert!(attack.send(&[first]));
+    let named = attack.stage.puppet.tsn.wrapping_sub(1);
+    let reset = reset(attack.stage.puppet.request, last, named, &[1]);
+    let data: Vec<_> = (0..chunks).map(|_| attack.fragment(MIDDLE, 1, 1)).collect();
+    let before = allocated();
+    if together {
+        attack.send(&[vec![reset], data].concat());
+    } else {
+        attack.send(&[reset]);
+        attack.send(&data);
+    }
+    assert_eq!(attack.stage.sctp.counters().packets_overload, 0);
+    allocated() - before
+}
+
+#[test]
+fn data_behind_a_reset_in_its_packet_is_no_more_work_than_in_the_next() {
+    for chunks in [50, 400] {
+        let (together, apart) =
+            (work_behind_a_reset(chunks, true), work_behind_a_reset(chunks, false));
+        assert!(together < 2 * apart, "{together} bytes for {chunks} chunks, and {apart} if apart");
+    }
 }

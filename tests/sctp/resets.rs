@@ -419,3 +419,60 @@ fn a_request_that_is_lost_is_repeated_soon() {
     assert_eq!(stage.pass(Duration::from_millis(290)).iter().filter(is_request).count(), 0);
     assert_eq!(stage.pass(Duration::from_millis(20)).iter().filter(is_request).count(), 1);
 }
+
+#[test]
+fn what_is_behind_a_reset_in_its_packet_arrives_as_in_a_packet_of_its_own() {
+    // What is incomplete when it is reset goes away; what is complete is delivered.
+    for (flags, count) in [(FIRST, 2), (FIRST | UNORDERED, 2), (WHOLE, 5), (WHOLE | UNORDERED, 5)] {
+        let events = [true, false].map(|together| {
+            let mut stage = Stage::new(config());
+            let last = stage.puppet.initial_tsn.wrapping_sub(1);
+            let [first, second, third, fourth] = std::array::from_fn(|_| stage.next_tsn());
+            let ahead = [
+                data(flags, first, 1, 0, 51, b"before"),
+                reset(stage.puppet.request, last, first, &[1]),
+            ];
+            let behind = [
+                data(WHOLE, second, 2, 0, 51, b"another stream"),
+                data(WHOLE, third, 1, 0, 51, b"the next use"),
+            ];
+            if together {
+                stage.send(&[&ahead[..], &behind].concat());
+            } else {
+                stage.send(&ahead);
+                stage.send(&behind);
+            }
+            stage.send(&[data(WHOLE, fourth, 1, 1, 51, b"more of it")]);
+            assert_eq!(stage.sctp.counters().chunks_stripped, 0);
+            let events = stage.events();
+            stage.assert_alive();
+            events
+        });
+        assert_eq!(events[0], events[1]);
+        assert_eq!(events[0].len(), count, "{:?}", events[0]);
+    }
+}
+
+#[test]
+fn a_packet_with_a_second_request_has_the_first_granted_alone() {
+    let mut stage = Stage::new(config());
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    let tsn = stage.next_tsn();
+    let request = stage.puppet.request;
+    let resets = [1, 2].map(|n| reset(request + u32::from(n) - 1, last, tsn, &[n]));
+    let data =
+        [1, 2].map(|stream| data(WHOLE, tsn.wrapping_add(stream.into()) - 1, stream, 0, 51, b"x"));
+    stage.next_tsn();
+    stage.send(&[&data[..1], &resets, &data[1..]].concat());
+    assert_eq!(stage.sctp.counters().chunks_stripped, 1);
+    let reset = |stream| SctpEvent::StreamReset { stream };
+    let resets_of = |stage: &mut Stage| {
+        let events = stage.events();
+        [1, 2].map(|stream| events.contains(&reset(stream)))
+    };
+    assert_eq!(resets_of(&mut stage), [true, false]);
+    // The peer repeats the request.
+    stage.send(&resets[1..]);
+    assert_eq!(resets_of(&mut stage), [false, true]);
+    stage.assert_alive();
+}

@@ -25,7 +25,7 @@ use super::control::{Admittance, Control, Outgoing, SendLimit};
 use super::counters::{PacketDrop, Retransmitted, SctpCounters, TransmissionStats};
 use super::egress::{Egress, Oversize, Window};
 use super::event::EndReason;
-use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects};
+use super::guard::{Admission, DISCARD_STREAM, Guard, Screening, StreamEffects, requests_reset};
 use super::handshake::Agreement;
 use super::ledger::Ledger;
 use super::ppid;
@@ -70,8 +70,12 @@ pub(super) enum Verdict {
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation per packet")]
 pub(super) enum VerifiedPacket {
     Whole(AssociationEvent),
-    /// Split, because it is over [`MAX_KEPT_PACKET`].
-    Split(Vec<AssociationEvent>),
+    /// Split, because it is over [`MAX_KEPT_PACKET`], or goes on behind a request to reset streams: their fragments
+    /// have to be dropped before that.
+    Split {
+        parts: Vec<AssociationEvent>,
+        behind_reset: Vec<AssociationEvent>,
+    },
 }
 
 /// What [`Engine::poll_event`] reports.
@@ -188,16 +192,29 @@ impl Engine {
         }
         match self.admit(now) {
             Admission::Granted => {
-                if packet.len() <= MAX_KEPT_PACKET {
+                if packet.len() <= MAX_KEPT_PACKET && !self.guard.goes_on_behind_reset() {
                     return Verdict::Accepted(VerifiedPacket::Whole(event));
                 }
-                let parts = wire::divide(&packet, MAX_KEPT_PACKET);
-                let events = parts.into_iter().flat_map(|it| self.verify(now, it)).collect();
-                Verdict::Accepted(VerifiedPacket::Split(events))
+                Verdict::Accepted(self.split(now, &packet))
             }
             Admission::Refused(reason) => Verdict::Dropped(reason),
             Admission::Violation(reason) => Verdict::Violation(reason),
         }
+    }
+
+    fn split(&mut self, now: Instant, packet: &[u8]) -> VerifiedPacket {
+        let (mut parts, mut behind_reset) = (Vec::new(), Vec::new());
+        if let Some((header, chunks)) = Header::parse(packet) {
+            let chunks = || chunks.flatten();
+            let ahead = chunks().position(|it| requests_reset(&it)).map_or(usize::MAX, |at| at + 1);
+            let mut divide = |it: &mut dyn Iterator<Item = Chunk<'_>>| {
+                let pieces = wire::divide(header, it, MAX_KEPT_PACKET);
+                pieces.into_iter().flat_map(|it| self.verify(now, it)).collect()
+            };
+            parts = divide(&mut chunks().take(ahead));
+            behind_reset = divide(&mut chunks().skip(ahead));
+        }
+        VerifiedPacket::Split { parts, behind_reset }
     }
 
     /// Applies what a verified packet says.
@@ -265,14 +282,23 @@ impl Engine {
         std::mem::take(&mut self.guard.stream_effects)
     }
 
-    /// Hands a packet to the association.
-    pub(super) fn deliver(&mut self, packet: VerifiedPacket) {
+    /// Hands a packet to the association, except for what is behind a reset, which it returns: call
+    /// [`Self::drop_fragments`], then [`Self::deliver_rest`].
+    pub(super) fn deliver(&mut self, packet: VerifiedPacket) -> Vec<AssociationEvent> {
         match packet {
-            VerifiedPacket::Whole(event) => self.association.handle_event(event),
-            VerifiedPacket::Split(events) => {
-                events.into_iter().for_each(|event| self.association.handle_event(event));
+            VerifiedPacket::Whole(event) => {
+                self.association.handle_event(event);
+                Vec::new()
+            }
+            VerifiedPacket::Split { parts, behind_reset } => {
+                self.deliver_rest(parts);
+                behind_reset
             }
         }
+    }
+
+    pub(super) fn deliver_rest(&mut self, parts: Vec<AssociationEvent>) {
+        parts.into_iter().for_each(|event| self.association.handle_event(event));
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {

@@ -37,7 +37,7 @@ use verdict::ChunkVerdict;
 
 pub(super) use data::DISCARD_STREAM;
 pub(super) use effects::StreamEffects;
-pub(super) use reconfig::reset_streams;
+pub(super) use reconfig::{requests_reset, reset_streams};
 
 /// DATA chunks that sctp-proto may hold for a client, whatever their size: 4,096 of one byte take
 /// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each further one costs up to 100 us. A
@@ -207,7 +207,7 @@ impl Guard {
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
                 return Err(PacketDrop::Unexpected);
             }
-            let verdict = self.verdict(ledger, &mut inspection, &chunk, chunks)?;
+            let verdict = self.verdict(ledger, &mut inspection, &chunk)?;
             self.apply(ledger, &mut inspection, &chunk, verdict)?;
             if verdict == ChunkVerdict::StripRest {
                 break;
@@ -221,7 +221,6 @@ impl Guard {
         ledger: &Ledger,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
-        chunks: Chunks<'_>,
     ) -> Result<ChunkVerdict, PacketDrop> {
         Ok(match chunk.kind {
             kind::INIT | kind::INIT_ACK => return Err(PacketDrop::Unexpected),
@@ -258,22 +257,12 @@ impl Guard {
                 }
                 verdict
             }
-            kind::HEARTBEAT => self.heartbeat_fate(inspection, chunk)?,
+            kind::HEARTBEAT => self.heartbeat_verdict(inspection, chunk)?,
             kind::FORWARD_TSN => self.forward_tsn_verdict(ledger, chunk),
             // A response and a request may come in chunks of their own.
             kind::RECONFIG if inspection.reconfigs < 2 => {
                 inspection.reconfigs += 1;
-                let verdict = reconfig::verdict(ledger, self.max_packet, chunk, chunks);
-                match verdict {
-                    ChunkVerdict::Trim(len) => {
-                        reconfig::note(ledger, &mut self.pending, chunk, len)
-                    }
-                    ChunkVerdict::AddStreams => {
-                        reconfig::note_added(ledger, &mut self.pending, chunk)
-                    }
-                    _ => {}
-                }
-                verdict
+                reconfig::verdict(ledger, self.max_packet, chunk, &mut self.pending)
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => ChunkVerdict::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => ChunkVerdict::Trim(0),
@@ -286,7 +275,7 @@ impl Guard {
     }
 
     /// A HEARTBEAT is answered with as many bytes, so one per packet passes.
-    fn heartbeat_fate(
+    fn heartbeat_verdict(
         &self,
         inspection: &mut Inspection<'_>,
         chunk: &Chunk<'_>,
@@ -359,6 +348,11 @@ impl Guard {
     /// Whether the packet just admitted holds DATA for sctp-proto.
     pub(super) fn has_admitted_data(&self) -> bool {
         self.pending.chunks.iter().any(|effect| matches!(effect, ChunkEffect::Data(_)))
+    }
+
+    /// Whether the packet just admitted has DATA or a FORWARD TSN behind a request to reset streams.
+    pub(super) fn goes_on_behind_reset(&self) -> bool {
+        self.pending.ahead_of_request.is_some_and(|ahead| ahead < self.pending.chunks.len())
     }
 
     /// Applies the effects of the packet just screened, which belongs to the peer. `streams`: how

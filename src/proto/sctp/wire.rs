@@ -425,12 +425,15 @@ impl Writer {
     }
 }
 
-/// Copies `packet` into several of at most `max` bytes, or of one chunk if that is larger.
-pub(super) fn divide(packet: &[u8], max: usize) -> Vec<Bytes> {
+/// Copies chunks into packets of at most `max` bytes, or of one chunk if that is larger.
+pub(super) fn divide<'a>(
+    header: Header,
+    chunks: impl Iterator<Item = Chunk<'a>>,
+    max: usize,
+) -> Vec<Bytes> {
     let mut pieces = Vec::new();
-    let Some((header, chunks)) = Header::parse(packet) else { return pieces };
     let mut writer = Writer::new(header, 0);
-    for chunk in chunks.flatten() {
+    for chunk in chunks {
         if !writer.is_empty() && writer.len() + chunk.padded_len() > max {
             pieces.push(std::mem::replace(&mut writer, Writer::new(header, 0)).finish());
         }

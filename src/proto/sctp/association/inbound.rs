@@ -85,12 +85,16 @@ impl Association {
                 engine.register(stream);
             }
         }
-        engine.deliver(packet);
+        let rest = engine.deliver(packet);
         self.collect(now);
         if let Some(engine) = self.engine.as_mut().filter(|_| !reset.is_empty()) {
             reset.iter().for_each(|stream| engine.drop_fragments(*stream));
             self.collect(now);
             reset.into_iter().for_each(|stream| self.arrivals.end_read(stream));
+        }
+        if let Some(engine) = self.engine.as_mut().filter(|_| !rest.is_empty()) {
+            engine.deliver_rest(rest);
+            self.collect(now);
         }
     }
 

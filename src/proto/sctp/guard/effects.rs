@@ -8,6 +8,8 @@ use crate::proto::message::StreamId;
 pub(super) struct PendingEffects {
     /// In the order of the chunks.
     pub(super) chunks: Vec<ChunkEffect>,
+    /// How many of `chunks` were ahead of the packet's request to reset streams or to add some.
+    pub(super) ahead_of_request: Option<usize>,
     /// How many reset requests of the packet have the sequence numbers that the peer uses next, so that they are new
     /// (RFC 6525 §4.1).
     pub(super) reset_requests: u32,
@@ -28,6 +30,7 @@ impl PendingEffects {
     pub(super) fn clear(&mut self) {
         self.chunks.clear();
         self.chunks.shrink_to(Self::KEPT);
+        self.ahead_of_request = None;
         self.reset_requests = 0;
         self.added_streams = 0;
         self.streams.skipped.clear();

@@ -3,10 +3,10 @@
 
 use super::super::ledger::Ledger;
 use super::super::wire::{
-    COMMON_HEADER, Chunk, Chunks, Data, Header, Writer, before, kind, parameter, u16_at, u32_at,
+    COMMON_HEADER, Chunk, Header, Writer, before, kind, parameter, u16_at, u32_at,
 };
 use super::data::DISCARD_STREAM;
-use super::effects::PendingEffects;
+use super::effects::{ChunkEffect, InboundData, PendingEffects};
 use super::verdict::ChunkVerdict;
 use crate::proto::message::StreamId;
 
@@ -18,16 +18,28 @@ const MAX_UNFINISHED_RESETS: usize = 256;
 /// A RE-CONFIG passes if sctp-proto understands its parameters (RFC 6525 §3.1: one, or a response
 /// followed by a request or another response) and can act on it at once. It would keep a request
 /// that refers to DATA yet to come, at a cost that grows with the square of that DATA; the peer
-/// repeats the request anyway.
+/// repeats the request anyway. Notes the effects of what passes.
 pub(super) fn verdict(
     ledger: &Ledger,
     max_packet: usize,
     chunk: &Chunk<'_>,
-    chunks: Chunks<'_>,
+    effects: &mut PendingEffects,
 ) -> ChunkVerdict {
-    if added_streams(chunk).is_some() {
-        let exists = ledger.discards;
-        return if exists { ChunkVerdict::Strip } else { ChunkVerdict::AddStreams };
+    let is_addition = added_streams(chunk).is_some();
+    if is_addition || requests_reset(chunk) {
+        // A peer has one request at a time under way (RFC 6525 §5.1).
+        if effects.ahead_of_request.is_some() {
+            return ChunkVerdict::Strip;
+        }
+    }
+    if is_addition {
+        // sctp-proto must not know the stream that the addition is written as a reset of.
+        if ledger.discards || ahead(effects).any(|data| data.stream == DISCARD_STREAM) {
+            return ChunkVerdict::Strip;
+        }
+        effects.ahead_of_request = Some(effects.chunks.len());
+        note_added(ledger, effects, chunk);
+        return ChunkVerdict::AddStreams;
     }
     let mut expected = 0;
     let mut previous = None;
@@ -44,7 +56,7 @@ pub(super) fn verdict(
                     && value.len() >= 12
                     && value.len().is_multiple_of(2)
                     && fits
-                    && has_arrived(ledger, value, chunks)
+                    && has_arrived(ledger, value, effects)
             }
             _ => false,
         };
@@ -59,23 +71,30 @@ pub(super) fn verdict(
         previous = Some(kind);
     }
     if expected == 0 {
-        ChunkVerdict::Strip
-    } else {
-        ChunkVerdict::Trim(expected.min(chunk.value.len()))
+        return ChunkVerdict::Strip;
     }
+    let passed = Chunk { value: chunk.value.get(..expected).unwrap_or(chunk.value), ..*chunk };
+    if requests_reset(&passed) {
+        effects.ahead_of_request = Some(effects.chunks.len());
+        note(ledger, effects, &passed);
+    }
+    ChunkVerdict::Trim(passed.value.len())
 }
 
-/// Whether all DATA that an outgoing reset request refers to has arrived, counting `chunks`, those
-/// of its packet. A request for all streams requires that no message is incomplete, because the
+/// The DATA that the packet has had so far.
+fn ahead(effects: &PendingEffects) -> impl Iterator<Item = &InboundData> {
+    effects.chunks.iter().filter_map(|effect| match effect {
+        ChunkEffect::Data(data) => Some(data),
+        ChunkEffect::Forwarded(_) => None,
+    })
+}
+
+/// Whether all DATA that an outgoing reset request refers to has arrived, counting what its packet
+/// has had so far. A request for all streams requires that no message is incomplete, because the
 /// streams with fragments to drop would not be known.
-fn has_arrived(ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
+fn has_arrived(ledger: &Ledger, request: &[u8], effects: &PendingEffects) -> bool {
     let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
-    let mut tsns: Vec<u32> = chunks
-        .flatten()
-        .filter(|chunk| chunk.kind == kind::DATA)
-        .filter_map(|chunk| Data::parse(&chunk))
-        .map(|data| data.tsn)
-        .collect();
+    let mut tsns: Vec<u32> = ahead(effects).map(|data| data.tsn).collect();
     if request.len() == 12 && (ledger.held.chunks > 0 || !tsns.is_empty()) {
         return false;
     }
@@ -83,10 +102,15 @@ fn has_arrived(ledger: &Ledger, request: &[u8], chunks: Chunks<'_>) -> bool {
     !before(peer.received.cumulative_with(&tsns), last)
 }
 
-/// Notes which streams the first `len` bytes of a RE-CONFIG's value reset.
-pub(super) fn note(ledger: &Ledger, effects: &mut PendingEffects, chunk: &Chunk<'_>, len: usize) {
+/// Whether a RE-CONFIG asks to reset streams.
+pub(in super::super) fn requests_reset(chunk: &Chunk<'_>) -> bool {
+    let is_request = |(kind, _)| kind == parameter::OUTGOING_RESET;
+    chunk.kind == kind::RECONFIG && chunk.parameters(0).flatten().any(is_request)
+}
+
+/// Notes which streams a RE-CONFIG resets.
+fn note(ledger: &Ledger, effects: &mut PendingEffects, passed: &Chunk<'_>) {
     let Some(peer) = &ledger.peer else { return };
-    let passed = Chunk { value: chunk.value.get(..len).unwrap_or_default(), ..*chunk };
     for (kind, request) in passed.parameters(0).flatten() {
         let next = peer.next_reset.wrapping_add(effects.reset_requests);
         if kind == parameter::OUTGOING_RESET && u32_at(request, 0) == Some(next) {
@@ -120,7 +144,7 @@ fn added_streams(chunk: &Chunk<'_>) -> Option<(u32, u16)> {
 }
 
 /// Notes how many streams a request adds, unless it is a repeated one.
-pub(super) fn note_added(ledger: &Ledger, effects: &mut PendingEffects, chunk: &Chunk<'_>) {
+fn note_added(ledger: &Ledger, effects: &mut PendingEffects, chunk: &Chunk<'_>) {
     let (Some(peer), Some((request, count))) = (&ledger.peer, added_streams(chunk)) else { return };
     if request == peer.next_reset.wrapping_add(effects.reset_requests) {
         effects.reset_requests += 1;
