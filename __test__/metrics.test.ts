@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 
 import { metrics as otel } from '@opentelemetry/api';
@@ -17,6 +19,7 @@ import { createMortalWorker } from './helpers/panic';
 import * as datasoup from '..';
 import type { types } from '..';
 import { createCluster, memoryBus, type Cluster } from '../subpaths/cluster';
+import { cpuOfWorker } from '../bench/measure';
 import { openTelemetry, prometheus } from '../subpaths/metrics';
 import './helpers/closeWorkers';
 import { runNode, ROOT } from './helpers/process';
@@ -279,27 +282,31 @@ describe('prometheus({ registry })', () => {
     expect((await scrape(registry)).get(name)).toBe(before + messagesLimited);
   });
 
-  test('a scrape takes as long with 10,000 idle transports as without', async () => {
+  test('with 10,000 idle WebRtcTransports a scrape takes no more time than its budget', async () => {
+    const SCRAPES = 20;
     const registry = newRegistry();
     const worker = await createWorker();
     const router = await worker.createRouter();
-    const median = async (): Promise<number> => {
-      const times: number[] = [];
-      for (let round = 0; round < 21; round++) {
-        const began = performance.now();
-        await registry.metrics();
-        times.push(performance.now() - began);
-      }
-      return times.sort((x, y) => x - y)[10] ?? NaN;
-    };
-    const without = await median();
+    const webRtcServer = await worker.createWebRtcServer({
+      listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }],
+    });
     for (let made = 0; made < 10_000; made += 500) {
-      await Promise.all(Array.from({ length: 500 }, () => router.createDirectTransport()));
+      const create = () => router.createWebRtcTransport({ webRtcServer, enableSctp: true });
+      await Promise.all(Array.from({ length: 500 }, create));
     }
     const values = await scrape(registry);
-    expect(values.get(`datasoup_transports{worker="${worker.pid}",type="direct"}`)).toBe(10_000);
-    // Generous, because other processes disturb it. Asking each transport would take 200 ms.
-    expect(await median()).toBeLessThan(3 * without + 10);
+    expect(values.get(`datasoup_transports{worker="${worker.pid}",type="webrtc"}`)).toBe(10_000);
+    /** CPU time of the Worker and of JavaScript, in ms. */
+    const cpu = (): number[] => [worker, process].map((it) => cpuOfWorker(it).micros / 1000);
+    const before = cpu();
+    for (let count = 0; count < SCRAPES; count++) {
+      await registry.metrics();
+    }
+    const [ofWorker, ofJavaScript] = cpu().map((ms, index) => (ms - before[index]!) / SCRAPES);
+    // Ten times the budgets, as this may be a debug build. `npm run robustness -- scrape` holds a release to them, with
+    // connected transports. Asking each transport would take 200 ms.
+    expect(ofWorker).toBeLessThan(10 * 1);
+    expect(ofJavaScript).toBeLessThan(10 * 5);
   }, 60_000);
 
   test('works in the OpenMetrics format, as JSON and with default labels', async () => {
@@ -346,38 +353,58 @@ describe('prometheus({ registry })', () => {
 });
 
 describe('the names', () => {
-  /** The rules of `promtool check metrics` (prometheus/util/promlint). */
-  const UNITS = /(^|_)(seconds|bytes)(_total|$)/;
-  const OTHER_UNITS =
-    /(^|_)(ms|milliseconds|us|microseconds|ns|sec|minutes|hours|days|b|kb|mb|gb|kilobytes|megabytes|bits)(_|$)/;
-  const TYPES = /(^|_)(counter|gauge|histogram|summary|untyped)(_|$)/;
+  /** Prometheus' own tool: expects that it finds nothing wrong. */
+  function promtool(args: string[], input = ''): void {
+    const { status, stderr, error } = spawnSync('promtool', args, { input, encoding: 'utf8' });
+    if (error) throw error;
+    expect([status, stderr]).toEqual([0, '']);
+  }
 
-  test('follow the conventions of Prometheus', async () => {
+  function checkRules(yaml: string): void {
+    const folder = mkdtempSync(path.join(tmpdir(), 'rules-'));
+    const file = path.join(folder, 'rules.yml');
+    writeFileSync(file, yaml);
+    promtool(['check', 'rules', file]);
+    rmSync(folder, { recursive: true });
+  }
+
+  const dashboard = JSON.parse(
+    readFileSync(path.join(ROOT, 'examples/grafana-dashboard.json'), 'utf8'),
+  ) as {
+    panels: { targets?: { expr: string; legendFormat: string }[] }[];
+    templating: { list: { query: string }[] };
+  };
+  const targets = dashboard.panels.flatMap((panel) => panel.targets ?? []);
+  const page = readFileSync(path.join(ROOT, 'docs/metrics.md'), 'utf8');
+
+  test('follow the conventions of Prometheus, as promtool checks them', async () => {
     const registry = newRegistry();
     await openCluster();
-    await send(await createWorker(), 1);
-    for (const { name, help, type, values } of await registry.getMetricsAsJSON()) {
-      const kind = type as unknown as string;
+    await send(await createWorker({ maxMemory: 1 << 20 }), 64);
+    promtool(['check', 'metrics'], await registry.metrics());
+    // What promtool does not check.
+    for (const { name, help, type } of await registry.getMetricsAsJSON()) {
       expect(name).toMatch(/^datasoup(_[a-z][a-z0-9]*)+$/);
       expect(help).toMatch(/^[A-Z].*\.$/);
-      expect(name.endsWith('_total')).toBe(kind === 'counter');
-      expect(name).not.toMatch(/_(bucket|sum|count)$/);
-      expect(name).not.toMatch(OTHER_UNITS);
-      expect(name).not.toMatch(TYPES);
-      if (kind === 'histogram') expect(name).toMatch(UNITS);
-      for (const { labels } of values as { labels: Record<string, string> }[]) {
-        for (const label of Object.keys(labels)) {
-          expect(label).toMatch(/^[a-z]+(_[a-z]+)*$/);
-          if (label === 'le') expect(kind).toBe('histogram');
-        }
-      }
+      if ((type as unknown) === 'histogram') expect(name).toMatch(/_(seconds|bytes)$/);
     }
+  });
+
+  test('are in queries of the dashboard and in alerts of docs/metrics.md that promtool accepts', () => {
+    const [, alerts] = /```yaml\n([^]*?)```/.exec(page)!;
+    checkRules(`groups:\n- name: alerts\n  rules:\n${alerts!.replace(/^/gm, '  ')}`);
+    const rules = targets.map(({ expr }, index) => ({
+      record: `panel:${index}`,
+      expr: expr.replaceAll('$__rate_interval', '5m'),
+    }));
+    expect(rules.length).toBeGreaterThan(40);
+    // JSON is YAML.
+    checkRules(JSON.stringify({ groups: [{ name: 'dashboard', rules }] }));
   });
 
   test('are all in docs/metrics.md, with the same labels', async () => {
     const registry = newRegistry();
     await send(await createWorker(), 1);
-    const page = readFileSync(path.join(ROOT, 'docs/metrics.md'), 'utf8');
     const rows = [...page.matchAll(/^\| `(datasoup_\w+)` +\|([^|]*)\|/gm)].map(
       ([, name = '', labels = '']) =>
         `${name}: ${[...labels.matchAll(/`(\w+)`/g)].map((it) => it[1])}`,
@@ -393,13 +420,6 @@ describe('the names', () => {
     const registry = newRegistry();
     await send(await createWorker({ maxMemory: 1 << 20 }), 1);
     await openCluster();
-    const file = path.join(ROOT, 'examples/grafana-dashboard.json');
-    const dashboard = JSON.parse(readFileSync(file, 'utf8')) as {
-      panels: { targets?: { expr: string; legendFormat: string }[] }[];
-      templating: { list: { query: string }[] };
-    };
-    const page = readFileSync(path.join(ROOT, 'docs/metrics.md'), 'utf8');
-    const targets = dashboard.panels.flatMap((panel) => panel.targets ?? []);
     const exprs = [
       ...targets.map(({ expr }) => expr),
       ...dashboard.templating.list.map(({ query }) => query).filter((it) => it !== 'prometheus'),

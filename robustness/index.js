@@ -3,7 +3,7 @@
 // npm run robustness -- PROGRAM [options]
 //
 // PROGRAM is one of programs, listeners, cycles, floods, busy, slow, networks, files, soak, faults, pairs, room,
-// takes. PROGRAM --help prints its purpose and its options. IMPL=PATH tests another build of the package.
+// scrape, takes. PROGRAM --help prints its purpose and its options. IMPL=PATH tests another build of the package.
 
 const path = require('node:path');
 
@@ -22,6 +22,7 @@ const PROGRAMS = [
   'faults',
   'pairs',
   'room',
+  'scrape',
   'takes',
 ];
 

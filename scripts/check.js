@@ -92,6 +92,7 @@ const STEPS = [
   },
   { name: 'clone', command: 'scripts/clone.sh', long: true },
   { name: 'workflows', command: 'node scripts/workflows.js', long: true },
+  { name: 'dashboard', command: 'node scripts/dashboard.js', long: true },
 ];
 
 /**

@@ -90,6 +90,10 @@ class LightClients {
     await this.#host.call('echo');
   }
 
+  get pids() {
+    return [this.#host.pid];
+  }
+
   async disconnect() {
     await this.#host.call('disconnect');
   }
