@@ -2,11 +2,14 @@ import type { Socket } from 'node:dgram';
 import './helpers/closeWorkers';
 import type { types } from '..';
 import { LOOPBACK, SOME_FINGERPRINTS } from './helpers/arrangement';
+import { BadNetwork, type Conditions } from './helpers/BadNetwork';
+import { Cable } from './helpers/cable';
 import { peers } from './helpers/peers';
 import { router, worker } from './helpers/router';
 import { closeSocket, udpSocket } from './helpers/sockets';
-import { bindingRequest } from './helpers/stun';
+import { bindingRequest, stun } from './helpers/stun';
 import { PATIENCE, untilState } from './helpers/wait';
+import type { ClientRole } from './helpers/WebRtcPeers';
 
 /** `transport.diagnose()`: what has arrived, and what is missing or has failed; with a real client where possible. */
 
@@ -36,14 +39,14 @@ async function untilFinding(
   code: types.FindingCode,
   message = /./,
 ): Promise<types.TransportDiagnosis> {
-  const until = Date.now() + PATIENCE;
+  const end = Date.now() + PATIENCE / 2;
   for (;;) {
     const diagnosis = await transport.diagnose();
     const [first] = diagnosis.findings;
     if (first?.code === code && message.test(first.message)) {
       return diagnosis;
     }
-    if (Date.now() > until) {
+    if (Date.now() > end) {
       throw new Error(`no finding '${code}', but ${JSON.stringify(diagnosis)}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -145,6 +148,29 @@ describe('a WebRtcTransport whose client', () => {
     await untilFinding(transport, 'role-conflict');
   });
 
+  test("sends requests that are no connectivity checks: 'stun-malformed'; too many: 'stun-over-quota'", async () => {
+    const transport = await webRtc();
+    const { port } = transport.iceCandidates[0]!;
+    const socket = await open();
+    // Without USERNAME and MESSAGE-INTEGRITY.
+    const request = stun(0x0001, []);
+    socket.send(request, port, '127.0.0.1');
+    const { state: first } = await untilFinding(transport, 'stun-malformed');
+    expect(first.stun).toMatchObject({
+      received: 1,
+      malformed: 1,
+      refusedFrom: `127.0.0.1:${socket.address().port}`,
+    });
+    let diagnosis: types.TransportDiagnosis;
+    do {
+      for (let sent = 0; sent < 300; sent++) socket.send(request, port, '127.0.0.1');
+      diagnosis = await transport.diagnose();
+    } while (diagnosis.state.stun!.overQuota === 0);
+    const { received, malformed, overQuota } = diagnosis.state.stun!;
+    expect(malformed + overQuota).toBe(received);
+    expect(await codes(transport)).toEqual(['stun-malformed', 'stun-over-quota']);
+  });
+
   test("waits for connect(): 'connect-not-called'", async () => {
     const transport = await webRtc();
     const peer = await peers.create({ channels: CHANNELS });
@@ -161,6 +187,31 @@ describe('a WebRtcTransport whose client', () => {
     await transport.connect({ dtlsParameters: peer.dtlsParameters('client') });
     await peer.dial(transport, 'server');
     await untilFinding(transport, 'no-client-hello');
+  });
+
+  /** The first bytes of DTLS records (RFC 6347 §4.1): all, and those of application data. */
+  const isRecord = (datagram: Buffer): boolean => datagram[0]! >= 20 && datagram[0]! <= 63;
+  const isData = (datagram: Buffer): boolean => datagram[0] === 23;
+
+  test.each<[ClientRole, string, types.FindingCode, Conditions['passes']]>([
+    ['server', 'all its records', 'no-dtls-answer', (it, way) => way === 'down' || !isRecord(it)],
+    ['client', 'longer datagrams', 'dtls-incomplete', ({ length }) => length <= 400],
+    ['server', 'longer datagrams', 'dtls-incomplete', ({ length }) => length <= 400],
+    ['client', 'all its packets', 'no-sctp-received', (it, way) => way === 'down' || !isData(it)],
+    ['client', 'all packets to it', 'sctp-incomplete', (it, way) => way === 'up' || !isData(it)],
+  ])("is the DTLS %s, behind a network that loses %s: '%s'", async (role, _what, code, passes) => {
+    const transport = await webRtc();
+    const network = await BadNetwork.to(transport, { delay: 0, passes });
+    const peer = await peers.create({ channels: CHANNELS });
+    await transport.connect({ dtlsParameters: peer.dtlsParameters(role) });
+    await peer.dial(transport, role, network.alter);
+    const { state } = await untilFinding(transport, code);
+    const isConnected = code.includes('sctp');
+    expect(state.dtlsState).toBe(isConnected ? 'connected' : 'connecting');
+    expect(state.dtls!.datagrams > 0).toBe(code !== 'no-dtls-answer');
+    expect(state.sctp!.packets > 0).toBe(code === 'sctp-incomplete');
+    await peer.close();
+    await network.close();
   });
 
   test("has another certificate than announced: 'fingerprint-mismatch', once", async () => {
@@ -223,6 +274,32 @@ describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
       droppedFrom: `127.0.0.1:${other.address().port}`,
       sctp: { packets: 0 },
     });
+  });
+});
+
+describe('a path that carries datagrams one way only', () => {
+  let cable: Cable;
+
+  afterEach(() => cable.close());
+
+  test("between PlainTransports: the far end finds 'sctp-incomplete'", async () => {
+    const options = { listenInfo: LOOPBACK[0]!, enableSctp: true };
+    const near = await router.createPlainTransport(options);
+    const far = await router.createPlainTransport(options);
+    cable = await Cable.between(near, far, true);
+    for (const end of [near, far]) await end.produceData({ sctpStreamParameters: { streamId: 0 } });
+    const { state } = await untilFinding(far, 'sctp-incomplete');
+    expect(state).toMatchObject({ sctpState: 'connecting', datagramsDropped: 0 });
+    expect(await codes(near)).toEqual(['no-sctp-received']);
+  });
+
+  test("between encrypted pipes: 'no-dtls-answer' and 'dtls-incomplete'", async () => {
+    const options = { listenInfo: LOOPBACK[0]!, enableSctp: true, enableDtls: true };
+    const near = await router.createPipeTransport(options);
+    const far = await router.createPipeTransport(options);
+    cable = await Cable.between(near, far, true);
+    await untilFinding(far, 'dtls-incomplete');
+    expect(await codes(near)).toEqual(['no-dtls-answer']);
   });
 });
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { PassThrough } from 'node:stream';
 import * as datasoup from '..';
 import type { types } from '..';
@@ -5,8 +6,9 @@ import './helpers/closeWorkers';
 import { EventRecorder, ends } from './helpers/EventRecorder';
 import { Inbox } from './helpers/Inbox';
 import { titled } from './helpers/arguments';
+import { SOME_FINGERPRINTS } from './helpers/arrangement';
 import { Cable } from './helpers/cable';
-import { closeSocket, udpSocket } from './helpers/sockets';
+import { closeSocket, freePort, udpSocket } from './helpers/sockets';
 import { router, router2 } from './helpers/twoRouters';
 import { untilState, within } from './helpers/wait';
 
@@ -229,6 +231,23 @@ describe('an encrypted pipe', () => {
     await Promise.all([near.connect(address(far, 'auto')), far.connect(address(near, 'auto'))]);
     await untilFinding(near, 'role-conflict');
     await untilFinding(far, 'role-conflict');
+  });
+
+  test("a peer (OpenSSL) that has no curve in common: 'handshake-failed'", async () => {
+    const port = await freePort();
+    const fingerprints = SOME_FINGERPRINTS;
+    await far.connect({ ip: IP, port, dtlsParameters: { role: 'client', fingerprints } });
+    const [to, from] = [`${IP}:${far.tuple.localPort}`, `${IP}:${port}`];
+    const args = ['-dtls1_2', '-connect', to, '-bind', from, '-groups', 'secp521r1'];
+    const peer = spawn('openssl', ['s_client', ...args], { stdio: 'ignore' });
+    try {
+      await untilState(far, 'dtlsState', 'failed');
+    } finally {
+      peer.kill();
+    }
+    expect(far.dtlsError?.code).toBe('handshake-failed');
+    const { findings } = await far.diagnose();
+    expect(findings[0]!.code).toBe('handshake-failed');
   });
 
   test('close() of one end closes session and association of the other', async () => {

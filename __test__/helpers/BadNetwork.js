@@ -16,6 +16,7 @@ const { closeSocket, udpSocket } = require('./sockets');
  * @property {number} [loss]
  * @property {number} [rate] - in bytes per second; default no limit. A datagram has 28 bytes of headers.
  * @property {number} [queue] - the bytes that wait for their turn at `rate`; a datagram that does not fit is dropped.
+ * @property {(datagram: Buffer, way: Way) => boolean} [passes] - whether a datagram is not lost.
  *
  * A direction: up is from the client to the transport, down is from the transport to the client.
  *
@@ -137,8 +138,9 @@ class BadNetwork {
    */
   #carry(way, datagram, send) {
     const { delay, jitter = 0, reordering = 0, duplication = 0, loss = 0 } = this.#conditions;
+    const { passes = () => true } = this.#conditions;
     const left = this.#enqueue(way, datagram.length + HEADERS);
-    if (left === undefined || this.#random() < loss) {
+    if (left === undefined || !passes(datagram, way) || this.#random() < loss) {
       this.lost[way].push(datagram.length);
       return;
     }

@@ -1,10 +1,11 @@
 import '../helpers/closeWorkers';
 import * as path from 'node:path';
 import type { types } from '../..';
-import { SOME_FINGERPRINTS, arrange } from '../helpers/arrangement';
+import { LOOPBACK, SOME_FINGERPRINTS, arrange } from '../helpers/arrangement';
 import { EventRecorder, ends } from '../helpers/EventRecorder';
 import { objects } from '../helpers/objects';
 import { peers } from '../helpers/peers';
+import { freePort } from '../helpers/sockets';
 import { nextEvent, until, untilState, type Emitter } from '../helpers/wait';
 import { WebRtcPeers, type ClientRole } from '../helpers/WebRtcPeers';
 
@@ -158,6 +159,27 @@ test("the client disappears: 'consent-expired'", async () => {
     message: 'no valid STUN request of the peer arrived for 10 s',
   });
   expect(transport).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
+}, 60_000);
+
+test("the client is gone, and another one has its port: 'path-taken'", async () => {
+  const port = await freePort();
+  const config = { portRangeBegin: port, portRangeEnd: port };
+  const webRtcServer = await objects.worker.createWebRtcServer({ listenInfos: LOOPBACK });
+  const create = (): Promise<types.WebRtcTransport> =>
+    objects.router.createWebRtcTransport({ webRtcServer, enableSctp: true });
+  const [lost, other] = [await create(), await create()];
+  const doomed = new WebRtcPeers();
+  await doomed.connect(lost, { channels: CHANNELS, config });
+  await doomed.kill();
+  await peers.connect(other, { channels: CHANNELS, config });
+  await untilState(lost, 'iceState', 'disconnected');
+  const error = {
+    code: 'path-taken',
+    message: "the peer's address belongs to another transport now",
+  };
+  expect(lost.iceError).toEqual(error);
+  expect((await lost.diagnose()).findings[0]).toMatchObject(error);
+  expect(other.iceError).toBeUndefined();
 }, 60_000);
 
 test('without a failure there is no error, also after close()', async () => {

@@ -26,11 +26,12 @@ beforeEach(async () => {
 afterEach(() => far.stop());
 
 /** Creates a PlainTransport and connects the peer, which opens the association. */
-async function connect(comedia: boolean): Promise<void> {
+async function connect(comedia: boolean, options: types.SctpOptions = {}): Promise<void> {
   plain = await router.createPlainTransport({
     listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
     enableSctp: true,
     comedia,
+    ...options,
   });
   if (!comedia) {
     await plain.connect({ ip: '127.0.0.1', port: socket.address().port });
@@ -120,5 +121,56 @@ describe.each([
     plain.close();
     await within(closed, 'the end of the association at the far end');
     expect(far.state).toBe('closed');
+  });
+});
+
+describe('sctpError says how the peer has ended the association, or made it end', () => {
+  /** Sends a chunk (RFC 9260 §3.2) in the association of the peer. */
+  async function sendChunk(type: number, flags: number, value: Buffer): Promise<void> {
+    const header = Buffer.from([type, flags, 0, 0]);
+    header.writeUInt16BE(4 + value.length, 2);
+    const padding = Buffer.alloc((4 - (value.length % 4)) % 4);
+    const chunk = { bytes: Buffer.concat([header, value, padding]) };
+    await far.sendChunk(chunk as Parameters<SCTP['sendChunk']>[0]);
+  }
+
+  /** Sends the DATA chunk that is `index` chunks after those of the stack itself. */
+  async function sendData(index: number, stream: number, flags: number, payload: Buffer) {
+    const header = Buffer.alloc(12);
+    const { localTsn } = far as unknown as { localTsn: number };
+    header.writeUInt32BE((localTsn + index) >>> 0, 0);
+    header.writeUInt16BE(stream, 4);
+    header.writeUInt32BE(PPID_BINARY, 8);
+    await sendChunk(0, flags, Buffer.concat([header, payload]));
+  }
+
+  async function expectError(code: types.SctpErrorCode, message: RegExp): Promise<void> {
+    await untilState(plain, 'sctpState', 'closed');
+    expect(plain.sctpError).toEqual({ code, message: expect.stringMatching(message) });
+    const { findings } = await plain.diagnose();
+    expect(findings).toEqual([{ ...plain.sctpError, hint: expect.stringMatching(/./) }]);
+  }
+
+  test("an ABORT with an error cause: 'peer-aborted'", async () => {
+    await connect(false);
+    // Out of Resource (RFC 9260 §3.3.10.4).
+    await sendChunk(6, 0, Buffer.from([0, 4, 0, 4]));
+    await expectError('peer-aborted', /cause: out of resource$/);
+  });
+
+  test("a DATA chunk without user data: 'protocol-violation'", async () => {
+    await connect(false);
+    await sendData(0, 3, 0b11, Buffer.alloc(0));
+    await expectError('protocol-violation', /^aborted because of the peer: /);
+  });
+
+  test("messages that it begins and does not end: 'receive-buffer-exhausted'", async () => {
+    await connect(false, { maxReceiveMessageSize: 2_000, sctpMaxReceiverWindowBufferSize: 0 });
+    for (let stream = 0; plain.sctpState === 'connected'; stream++) {
+      // A first fragment.
+      await sendData(stream, stream, 0b10, Buffer.alloc(1_100));
+      await router.dump();
+    }
+    await expectError('receive-buffer-exhausted', /fragments/);
   });
 });
