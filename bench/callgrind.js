@@ -14,10 +14,11 @@ const { buildProgram } = require('./processes/cargo');
  * Builds a bench like the released addon, but with symbols.
  *
  * @param {string} bench
+ * @param {Parameters<typeof buildProgram>[4]} [cargo]
  * @returns {string} the path of the program.
  */
-function build(bench) {
-  return buildProgram('bench', bench, 'profiling', ['--no-default-features']);
+function build(bench, cargo) {
+  return buildProgram('bench', bench, 'profiling', ['--no-default-features'], cargo);
 }
 
 /**

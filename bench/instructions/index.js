@@ -1,10 +1,11 @@
 'use strict';
 
-// npm run bench:instructions [-- --update] [--details=CASE] [--budget]
+// npm run bench:instructions [-- --update] [--details=CASE] [--budget] [--released]
 //
 // Counts the instructions of the work per message in valgrind, and compares them with figures.json. Fails if a count
 // differs by more than a tenth, in either direction. `--update` writes the new counts, `--details` shows the functions
-// of a case, `--budget` the steps of a message.
+// of a case, `--budget` the steps of a message. `--released` builds as a release does for linux-x64-gnu, with zig instead
+// of the C compiler of this machine.
 //
 // Only instructions of Rust code count, except those of the hash crates: libc and aws-lc select their code by the
 // processor. Those are shown. figures.json is for x86_64; other processors compare nothing.
@@ -14,10 +15,15 @@ const { readFileSync, writeFileSync } = require('node:fs');
 const { availableParallelism } = require('node:os');
 const path = require('node:path');
 
+const { cargo } = require('../../scripts/cross/build');
+const { PLATFORMS } = require('../../scripts/cross/platforms');
 const { readOptions } = require('../../scripts/options');
 const { build, callgrind, parse } = require('../callgrind');
 
 const FIGURES = path.join(__dirname, 'figures.json');
+
+/** The platform whose binary most users run. */
+const [RELEASED] = PLATFORMS.filter(({ name }) => name === 'linux-x64-gnu');
 
 /** How often a case repeats its work, as in main.rs. */
 const TIMES = 200;
@@ -228,8 +234,9 @@ async function main() {
     update: { type: 'boolean' },
     details: { type: 'string' },
     budget: { type: 'boolean' },
+    released: { type: 'boolean' },
   });
-  const program = build('instructions');
+  const program = build('instructions', values.released ? cargo(RELEASED) : undefined);
   if (values.budget) {
     return budget(program);
   }

@@ -11,16 +11,18 @@ const path = require('node:path');
  * @param {string} name
  * @param {string} profile
  * @param {string[]} [args]
+ * @param {{ command: string, args: string[], env?: NodeJS.ProcessEnv }} [cargo] - how to build for a platform.
  * @returns {string} the path of the program.
  */
-function buildProgram(kind, name, profile, args = []) {
-  const target = [`--${kind}=${name}`, `--profile=${profile}`, ...args];
+function buildProgram(kind, name, profile, args = [], cargo = { command: 'build', args: [] }) {
+  const target = [`--${kind}=${name}`, `--profile=${profile}`, ...args, ...cargo.args];
   const output = execFileSync(
     'cargo',
-    ['build', '--locked', '--message-format=json-render-diagnostics', ...target],
+    [cargo.command, '--locked', '--message-format=json-render-diagnostics', ...target],
     {
       cwd: path.join(__dirname, '../..'),
       encoding: 'utf8',
+      env: cargo.env ?? process.env,
       maxBuffer: 2 ** 28,
       stdio: ['ignore', 'pipe', 'inherit'],
     },

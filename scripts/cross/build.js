@@ -91,19 +91,30 @@ function libnode(triple) {
 }
 
 /**
+ * How cargo builds something for a platform.
+ * @param {Platform} platform
+ * @param {boolean} [quick]
+ */
+function cargo(platform, quick = false) {
+  const { triple, glibc, zig, buildStd } = platform;
+  const args = ['--target', glibc ? `${triple}.${glibc}` : triple];
+  if (buildStd) args.push('-Zbuild-std=std,panic_unwind');
+  return { command: zig ? 'zigbuild' : 'build', args, env: environment(platform, quick) };
+}
+
+/**
  * Builds the addon, and returns its file.
  * @param {Platform} platform
  * @param {boolean} quick
  */
 function build(platform, quick) {
-  const { name, triple, glibc, zig, buildStd } = platform;
+  const { name, triple } = platform;
+  const { command, args: options, env } = cargo(platform, quick);
   const target = path.join(tools.CACHE, quick ? 'target-quick' : 'target');
   const args = [
-    ...[zig ? 'zigbuild' : 'build', '--locked', '--release', '--lib', '--features', 'node'],
-    ...['--target', glibc ? `${triple}.${glibc}` : triple, '--target-dir', target],
-    ...(buildStd ? ['-Zbuild-std=std,panic_unwind'] : []),
+    ...[command, '--locked', '--release', '--lib', '--features', 'node'],
+    ...['--target-dir', target, ...options],
   ];
-  const env = environment(platform, quick);
   const { status } = spawnSync('cargo', args, {
     cwd: tools.ROOT,
     env,
@@ -118,4 +129,4 @@ function build(platform, quick) {
   return file;
 }
 
-module.exports = { build };
+module.exports = { build, cargo };
