@@ -70,6 +70,16 @@ describe('a package is at fault', () => {
     const text = path.join(ROOT, 'README.md');
     expect(faults(packed('darwin-x64', { addon: text }))).toEqual([`${text} is for nothing`]);
   });
+
+  test("if its binary needs Visual C++'s run-time library", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'datasoup-faults-'));
+    const addon = path.join(folder, 'addon.node');
+    writeFileSync(addon, 'KERNEL32.dll\0VCRUNTIME140_1.dll\0');
+    expect(faults(packed('win32-x64-msvc', { addon }))).toContain(
+      `${addon} needs VCRUNTIME140_1.dll, which not every Windows has`,
+    );
+    rmSync(folder, { recursive: true });
+  });
 });
 
 describe('publish()', () => {

@@ -199,9 +199,12 @@ const ROOT_FILES = [
   /^docs\/plots\/[\w-]+\.svg$/,
 ];
 
+/** The run-time libraries of Visual C++. Unlike the C library they are no part of Windows. */
+const VISUAL_CPP = /\b(vcruntime|msvcp|concrt)\d\w*\.dll/i;
+
 /**
- * The faults of a package: a file that is missing or does not belong there, a binary for another platform, too many
- * bytes.
+ * The faults of a package: a file that is missing or does not belong there, a binary for another platform or
+ * with a library that users may lack, too many bytes.
  * @param {Packed} packed
  * @returns {string[]}
  */
@@ -225,6 +228,9 @@ function faults({ name, addon, files, size, unpackedSize }) {
   if (addon && !platform.startsWith(systemOf(addon))) {
     found.push(`${addon} is for ${systemOf(addon)}`);
   }
+  // CI's machines have it, so no test on them would fail.
+  const [library] = (addon && VISUAL_CPP.exec(fs.readFileSync(addon, 'latin1'))) ?? [];
+  if (library) found.push(`${addon} needs ${library}, which not every Windows has`);
   return found;
 }
 
