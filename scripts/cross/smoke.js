@@ -98,6 +98,30 @@ async function overUdp(create, routers, ip) {
   await messages(routers[0], routers[1], [a, b]);
 }
 
+/**
+ * A peer that starts late is reached. Until then the system refuses our datagrams to it, which on Windows could fail a
+ * later receive.
+ * @param {any[]} routers
+ * @param {string} ip
+ */
+async function latePeer(routers, ip) {
+  const create = (/** @type {any} */ router, port = 0) =>
+    router.createPlainTransport({ listenInfo: { protocol: 'udp', ip, port }, enableSctp: true });
+  const [early, gone] = await Promise.all(routers.map((router) => create(router)));
+  const { localPort } = gone.tuple;
+  const source = await (await routers[0].createDirectTransport()).produceData();
+
+  gone.close();
+  // With a consumer, the transport begins an association.
+  await early.consumeData({ dataProducerId: source.id });
+  await early.connect({ ip, port: localPort });
+  for (let sent = 0; sent === 0;) [{ bytesSent: sent }] = await early.getStats();
+  const late = await create(routers[1], localPort);
+
+  await late.connect({ ip, port: early.tuple.localPort });
+  await messages(routers[0], routers[1], [early, late]);
+}
+
 /** An attribute of STUN (RFC 8489 §14). @param {number} type @param {Buffer} value */
 function attribute(type, value) {
   const header = Buffer.alloc(4);
@@ -368,6 +392,7 @@ async function main() {
   for (const ip of ['127.0.0.1', '::1']) {
     await check(`pipe ${ip}`, () => overUdp('createPipeTransport', routers, ip));
     await check(`plain ${ip}`, () => overUdp('createPlainTransport', routers, ip));
+    await check(`late peer ${ip}`, () => latePeer(routers, ip));
     await check(`webrtc ${ip}`, () => webRtc(routers, ip));
     await check(`tcp ${ip}`, () => tcp(routers[0], ip));
     await check(`own port ${ip}`, () => ownPort(routers[0], ip));
