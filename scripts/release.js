@@ -121,7 +121,7 @@ async function rehearse(registry) {
   const order = await publish(tarballs(), options);
   const again = await publish(tarballs(), options);
   if (order.at(-1) !== `datasoup@${version}` || again.length > 0) {
-    throw new Error(`published ${order.join(', ')}, and again ${again.join(', ')}`);
+    throw new Error(`published ${order.join(', ')}, and the second time ${again.join(', ')}`);
   }
   await tryInstall(registry);
 }

@@ -21,7 +21,7 @@ pub(super) struct Oversize(pub(super) usize);
 /// The receive window, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
-    /// What sctp-proto may hold.
+    /// The bytes that sctp-proto may hold.
     pub(super) size: u32,
     /// The most that SACKs announce.
     pub(super) announced: u32,
