@@ -45,6 +45,18 @@ test('robustness takes: 1,000 DataConsumers of another host and 100 rooms leave 
   expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
 }, 300_000);
 
+test('robustness limits: of a client that sends 500 times what its limit lets pass every message is counted', async () => {
+  const ended = await runProgram(
+    'robustness/index.js',
+    'limits',
+    '--only=^(drop|block|close)$',
+    '--seconds=0.3',
+    '--rounds=1',
+    '--slack=40',
+  );
+  expect(ended).toMatchObject({ code: 0, signal: null });
+}, 300_000);
+
 test('robustness busy: with 1,000 full DataConsumers a worker answers within 0.2 s, and ends', async () => {
   const ended = await runProgram(
     'robustness/index.js',

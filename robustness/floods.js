@@ -6,18 +6,13 @@
 // The server runs on one core; client and attacker share another, and the attacker has the lower priority. Fails if the
 // median of the round trip is 10 times that without an attack, or if the memory of the process grows.
 
-const { answerOf, dtlsParametersOf } = require('../examples/sdp');
-const { DatachannelClients } = require('../bench/clients/datachannel');
 const { measure } = require('../bench/measure');
 const { quantile, sum } = require('../bench/statistics');
 const { Attacker, buildAttacker } = require('./load/attacker');
+const { Scene } = require('./load/scene');
 const { runSuite } = require('./load/suite');
 const { pin, rss, watchRss } = require('./load/system');
 
-const LISTEN_INFOS = [
-  { protocol: 'udp', ip: '127.0.0.1' },
-  { protocol: 'tcp', ip: '127.0.0.1' },
-];
 const SIZE = 100;
 
 /** The promised bound of the median round trip under attack, relative to the quiet one. */
@@ -93,55 +88,6 @@ const cases = [
     own: true,
   },
 ];
-
-/** The well-behaved client: its messages go to JavaScript and come back. */
-class Scene {
-  /** @param {any} api */
-  static async create(api) {
-    const worker = await api.createWorker();
-    const router = await worker.createRouter();
-    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LISTEN_INFOS });
-    const direct = await router.createDirectTransport();
-    const transport = await router.createWebRtcTransport({
-      webRtcServer,
-      enableTcp: true,
-      enableSctp: true,
-    });
-    const back = await direct.produceData();
-    const { sctpStreamParameters } = await transport.consumeData({ dataProducerId: back.id });
-    const { streamId } = sctpStreamParameters;
-    const { id: dataProducerId } = await transport.produceData({
-      sctpStreamParameters: { streamId },
-    });
-
-    (await direct.consumeData({ dataProducerId })).on('message', (/** @type {Buffer} */ message) =>
-      back.send(message),
-    );
-
-    const clients = new DatachannelClients({ count: 1 });
-    const [offer] = await clients.offer([streamId]);
-
-    await transport.connect({ dtlsParameters: dtlsParametersOf(offer) });
-    await clients.connect([answerOf(transport)]);
-    return new Scene({ worker, router, webRtcServer, direct, transport, clients });
-  }
-
-  /** @param {any} parts */
-  constructor({ worker, router, webRtcServer, direct, transport, clients }) {
-    this.worker = worker;
-    this.router = router;
-    this.webRtcServer = webRtcServer;
-    this.direct = direct;
-    this.transport = transport;
-    /** @type {DatachannelClients} */
-    this.clients = clients;
-  }
-
-  async close() {
-    this.worker.close();
-    await this.clients.close();
-  }
-}
 
 /**
  * Gives the attacker its target.

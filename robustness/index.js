@@ -2,8 +2,8 @@
 
 // npm run robustness -- PROGRAM [options]
 //
-// PROGRAM is one of programs, listeners, cycles, floods, busy, slow, networks, files, soak, faults, pairs, room,
-// scrape, takes. PROGRAM --help prints its purpose and its options. IMPL=PATH tests another build of the package.
+// PROGRAM is one of programs, listeners, cycles, floods, limits, busy, slow, networks, files, soak, faults, pairs,
+// room, scrape, takes. PROGRAM --help prints its purpose and its options. IMPL=PATH tests another build of the package.
 
 const path = require('node:path');
 
@@ -14,6 +14,7 @@ const PROGRAMS = [
   'listeners',
   'cycles',
   'floods',
+  'limits',
   'busy',
   'slow',
   'networks',

@@ -118,6 +118,16 @@ class DatachannelClients {
   }
 
   /**
+   * Makes each client send at an even pace, whatever its channel takes.
+   *
+   * @param {{ count: number, size: number, perSecond: number }} load
+   * @returns {Promise<number[]>} how many messages the channel of each took before it closed.
+   */
+  async pour(load) {
+    return (await this.#all('pour', load)).flat();
+  }
+
+  /**
    * Makes each client measure round trips, one at a time, over a channel whose messages come back.
    *
    * @param {{ seconds: number, size: number }} load

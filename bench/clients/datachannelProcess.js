@@ -4,7 +4,7 @@
 
 const datachannel = require('node-datachannel');
 
-const { Receiver, allReceived, sinceStamp } = require('../messages');
+const { Receiver, allReceived, paced, sinceStamp } = require('../messages');
 const { serve } = require('../processes/host');
 
 /** A round trip that takes longer ends the measurement. */
@@ -53,6 +53,26 @@ class Client {
       this.channel.onBufferedAmountLow(fill);
       fill();
     });
+  }
+
+  /**
+   * Sends at an even pace, however much waits in the send queue, until all is sent or the channel closes.
+   *
+   * @param {{ count: number, size: number, perSecond: number }} load
+   * @returns {Promise<number>} how many messages the channel took.
+   */
+  async pour(load) {
+    let sent = 0;
+    const send = (/** @type {Buffer} */ message) => {
+      if (!this.channel.isOpen()) {
+        throw new Error('the channel is closed');
+      }
+      this.channel.sendMessageBinary(message);
+      sent++;
+    };
+
+    await paced({ ...load, send }).catch(() => {});
+    return sent;
   }
 
   /**
@@ -140,6 +160,9 @@ serve({
   async send(load) {
     await Promise.all(clients.map((client) => client.send(load)));
   },
+
+  /** @param {{ count: number, size: number, perSecond: number }} load */
+  pour: (load) => Promise.all(clients.map((client) => client.pour(load))),
 
   /** @param {{ seconds: number, size: number }} load */
   async ping(load) {

@@ -15,7 +15,7 @@ function buildLightClients(profile) {
   return buildProgram('example', 'webrtc-clients', profile);
 }
 
-/** Has the methods of `DatachannelClients`, except those with SDP. */
+/** Has the methods of `DatachannelClients`, except `pour()` and those with SDP. */
 class LightClients {
   #host;
   /** @type {number[][]} */

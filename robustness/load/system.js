@@ -26,6 +26,15 @@ function pin(pid, core, niceness) {
   }
 }
 
+/**
+ * Lets a process and its threads run only while nothing else wants their core.
+ *
+ * @param {number} pid
+ */
+function stepBack(pid) {
+  execFileSync('chrt', ['--all-tasks', '--idle', '--pid', '0', `${pid}`], { stdio: 'ignore' });
+}
+
 /** The resident memory of a process, in MiB. */
 function rss(/** @type {number} */ pid) {
   const [, kib] = /VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
@@ -48,4 +57,5 @@ function watchRss(/** @type {number} */ pid) {
 
 exports.pin = pin;
 exports.rss = rss;
+exports.stepBack = stepBack;
 exports.watchRss = watchRss;
