@@ -193,6 +193,15 @@ const cases: [string, Record<string, string>, RegExp][] = [
     /^CONTRIBUTING\.md:1: cargo --test dtls does not exist/,
   ],
   [
+    'CONTRIBUTING.md and RELEASING.md name each long program',
+    {
+      'robustness/index.js': "const PROGRAMS = [\n  'soak',\n  'busy',\n];\n",
+      'CONTRIBUTING.md': 'soak, busy\n',
+      'RELEASING.md': 'soak\n',
+    },
+    /^RELEASING\.md: does not name the program busy/,
+  ],
+  [
     'package, crate and change log have one version',
     { 'Cargo.toml': 'version = "1.2.4"\n[[bench]]\nname = "floors"\n' },
     /^Cargo\.toml: version 1\.2\.4, package\.json: 1\.2\.3/,

@@ -29,6 +29,7 @@ const LAWS = [
   ['the map has each file of lib/ and of the rooms', documents.mapIsWhole],
   ['symbols and tests that documents name exist', documents.symbolsExist],
   ['commands that documents and comments name exist', documents.commandsExist],
+  ['CONTRIBUTING.md and RELEASING.md name each long program', documents.programsAreNamed],
   ['package, crate and change log have one version', documents.versionsAgree],
 ];
 

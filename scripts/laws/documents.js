@@ -184,6 +184,21 @@ function mapIsWhole(repository) {
 }
 
 /**
+ * CONTRIBUTING.md and RELEASING.md name each long program.
+ * @param {Repository} repository
+ */
+function programsAreNamed(repository) {
+  const index = 'robustness/index.js';
+  if (!repository.has(index)) return [];
+  const programs = [...repository.text(index).matchAll(/^  '(\w+)',$/gm)].map(([, name]) => name);
+  return ['CONTRIBUTING.md', 'RELEASING.md'].flatMap((file) =>
+    programs
+      .filter((name) => !new RegExp(`\\b${name}\\b`).test(repository.text(file)))
+      .map((name) => `${file}: does not name the program ${name} of robustness/`),
+  );
+}
+
+/**
  * `npm run NAME`, `cargo … --test NAME`, `--bench NAME` and `--example NAME` in documents and comments.
  * @param {Repository} repository
  */
@@ -322,6 +337,7 @@ module.exports = {
   filesExist,
   linksWork,
   mapIsWhole,
+  programsAreNamed,
   symbolsExist,
   versionsAgree,
 };
