@@ -41,11 +41,16 @@ describe('produceData({ retain })', () => {
         { retain: { messages: 1, maxAge: value } },
       ]),
     ]),
-  )('produceData(%s) rejects with a TypeError that names the option', async (_title, options) => {
-    const made = transport.produceData(options as types.DataProducerOptions);
-    await expect(made).rejects.toThrow(TypeError);
-    await expect(made).rejects.toThrow(/retain/);
-  });
+  )(
+    'produceData(%s) rejects with a TypeError that names option, value and range',
+    async (_title, options) => {
+      const made = transport.produceData(options as types.DataProducerOptions);
+      await expect(made).rejects.toThrow(TypeError);
+      await expect(made).rejects.toThrow(
+        /^retain must be an object \(got|^retain\.(messages must be an integer from 1 to 65535|(bytes|maxAge) must be an integer from 1 to 4294967295) \(got/,
+      );
+    },
+  );
 
   test('the getter returns a copy, with the defaults', async () => {
     const dataProducer = await transport.produceData({ retain: { messages: 7 } });
