@@ -86,7 +86,11 @@ impl Sfu {
         }
         let before = self.work;
         self.deliver(key, stream, message, selector.as_ref());
-        let cost = self.work - before;
+        self.charge_peer(key, self.work - before);
+    }
+
+    /// A peer's message has cost this.
+    pub(super) fn charge_peer(&mut self, key: TransportKey, cost: u64) {
         self.routed += cost;
         if let Some(transport) = self.transports.get_mut(&key) {
             transport.charge(self.now, cost);
@@ -203,6 +207,7 @@ impl Sfu {
         let end = self.work + limit;
         // A blocked DataProducer goes on by itself.
         while let Some(producer) = self.data_producers.get_mut(&key) {
+            let before = self.work;
             if producer.is_releasing() && producer.blockers > 0 && self.awaits_room(key) {
                 return self.stop_source(key);
             }
@@ -218,7 +223,7 @@ impl Sfu {
             let Some(HeldMessage { message, selector }) = producer.release() else {
                 return self.check_producer(key);
             };
-            let (transport, before) = (producer.transport, self.work);
+            let transport = producer.transport;
             self.work += work::MESSAGE;
             if producer.wants_drain {
                 self.check_drain(key);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use datasoup::proto::overflow::Overflow;
+use datasoup::sfu::contract::options::DataConsumerOptions;
 use datasoup::sfu::id::{DataProducerKey, RouterKey, TransportKey};
 use datasoup::sfu::work;
 
@@ -76,6 +78,35 @@ fn a_peer_pays_for_the_routing_of_its_messages() {
         assert_eq!(overload(&mut lab, key) > 0, pays, "{consumers}: {received} received");
         assert_eq!(received < PAID, pays, "{consumers}: {received} received");
     }
+}
+
+#[test]
+fn a_peer_pays_for_the_search_for_consumers_that_block() {
+    const SENT: u64 = 40;
+    // To skip 10,000 DataConsumers costs 0.1 ms for each message, and to ask whether one of them blocks as much again.
+    const CONSUMERS: usize = 10_000;
+    let (mut lab, router) = Lab::with_router();
+    let (key, client) = lab.join(router, 1);
+    let producer = lab.host().produce(key, 0);
+    let direct = lab.host().direct(router);
+    let paused = DataConsumerOptions { paused: true, ..options::consumer() };
+    for _ in 0..CONSUMERS {
+        lab.host().consume_with(direct, producer, paused.clone());
+    }
+    let overflow = Some(Overflow::Block);
+    let options = DataConsumerOptions { overflow, ..options::consumer() };
+    lab.host().consume_with(direct, producer, options);
+    for _ in 0..SENT {
+        lab.clients[client].send(0, text("x"));
+    }
+    let (mut dearest, mut before) = (0, lab.sfu().work());
+    lab.expect("all messages", |lab| {
+        let now = lab.sfu().work();
+        dearest = dearest.max(now - before);
+        before = now;
+        received(lab, producer) == SENT
+    });
+    assert!(dearest < 3 * work::SHARE, "{dearest} ns in one step");
 }
 
 #[test]

@@ -243,7 +243,9 @@ impl Sfu {
         let Some(transport) = self.transports.get(&key) else { return false };
         let Some(stream) = transport.next_message_stream() else { return false };
         let producer = transport.producer_streams.get(&stream).copied();
+        let before = self.work;
         let is_blocked = producer.is_some_and(|it| self.is_blocked(it));
+        self.charge_peer(key, self.work - before);
         if is_blocked && let Some(transport) = self.transports.get_mut(&key) {
             transport.stop_stream(stream);
         }
