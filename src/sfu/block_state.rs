@@ -28,7 +28,8 @@ const MAX_LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Block {
     /// The current span, if it holds up its DataProducer.
     pub(super) span: Option<Span>,
-    /// When earlier spans ended, and for how long it stood still in each.
+    /// When earlier spans ended, and for how long it stood still in each. Those that end within [`STEADY`] of the first
+    /// are one, so there are about sixty.
     past: VecDeque<(Instant, Duration)>,
     /// Whether it may no longer hold up its DataProducer, because it has done so for too long.
     pub(super) stalled: bool,
@@ -82,9 +83,25 @@ impl Block {
         span.end_stretch(now);
         let time = span.longest - span.second;
         if time >= STEADY {
-            self.past.push_back((now, time));
+            self.remember(now, time);
         }
         true
+    }
+
+    /// It stood still for `time` in a span that ends now.
+    fn remember(&mut self, now: Instant, time: Duration) {
+        self.forget_before(now);
+        match self.past.back_mut() {
+            Some((ended, before)) if now < *ended + STEADY => *before += time,
+            _ => self.past.push_back((now, time)),
+        }
+    }
+
+    /// Forgets what is older than [`PERIOD`].
+    fn forget_before(&mut self, now: Instant) {
+        while self.past.front().is_some_and(|(ended, _)| *ended + PERIOD <= now) {
+            self.past.pop_front();
+        }
     }
 
     /// Ends the span, if there is one, and begins another.
@@ -99,7 +116,7 @@ impl Block {
         if let Some(span) = self.span.take()
             && now > span.since
         {
-            self.past.push_back((now, now - span.since));
+            self.remember(now, now - span.since);
         }
         self.stalled = true;
     }
@@ -116,9 +133,7 @@ impl Block {
 
     /// When it will have stood still for its timeout, unless it makes progress.
     fn stalls_at(&mut self, now: Instant, timeout: Duration) -> Option<Instant> {
-        while self.past.front().is_some_and(|(ended, _)| *ended + PERIOD <= now) {
-            self.past.pop_front();
-        }
+        self.forget_before(now);
         let used: Duration = self.past.iter().map(|(_, time)| *time).sum();
         self.span.as_ref().map(|span| span.since + timeout.saturating_sub(used))
     }
@@ -264,6 +279,27 @@ mod tests {
         assert_eq!(block.stalls_at(at(1000), TIMEOUT), Some(at(5000)));
         block.look(at(1100), 18, 11);
         assert_eq!(block.stalls_at(at(1100), TIMEOUT), Some(at(6100)));
+    }
+
+    /// As with a tunnel, which has no timeout, or one that stalls as soon as it holds up its DataProducer.
+    #[test]
+    fn however_often_it_holds_up_its_producer_little_is_remembered() {
+        let start = origin();
+        for (period_ms, stalls) in [(1100, false), (2, true)] {
+            let mut block = Block::default();
+            for span in 0..100_000 {
+                let now = start + Duration::from_millis(period_ms * span);
+                block.begin(now, span);
+                let then = now + Duration::from_millis(period_ms - 1);
+                match stalls {
+                    true => block.stall(then),
+                    false => assert!(block.end(then)),
+                }
+                assert!(block.past.len() <= 61, "{} after {span}", block.past.len());
+            }
+            let all: Duration = block.past.iter().map(|(_, time)| *time).sum();
+            assert!(all > Duration::from_secs(25), "{all:?}, stalls: {stalls}");
+        }
     }
 
     #[test]
