@@ -1879,8 +1879,8 @@ export type DataProducerOptions<DataProducerAppData extends AppData = AppData> =
    * DataConsumer on the pipe is subscribed to. What the queue of the DataConsumer has no room for is dropped as
    * `overflow` says; with 'block' nothing is dropped: the DataProducer waits until the DataConsumer has got all, unless
    * that is paused. If there are many, it gets them over some milliseconds, and messages that go meanwhile are kept for
-   * it, up to twice these bounds in all; beyond that the oldest may be dropped, counted as `messagesDroppedFull`.
-   * Default: none are kept.
+   * it, up to twice these bounds in all; beyond that the oldest may be dropped, as `overflow` says. Default: none
+   * are kept.
    */
   retain?: DataProducerRetain;
   appData?: DataProducerAppData;

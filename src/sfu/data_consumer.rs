@@ -235,9 +235,10 @@ impl DataConsumerMut<'_> {
     pub fn get_stats(&mut self) -> DataConsumerStats {
         let timestamp = self.sfu.timestamp();
         let buffered_amount = self.buffered_amount();
-        let QueueTally { mut waiting, replaced, stale } = self.queue_tally();
+        let QueueTally { mut waiting, mut replaced, stale } = self.queue_tally();
         let retained = self.retained_left();
         let it = self.get();
+        replaced.add(it.replaced_early);
         if !it.policy.drops_accepted() && !it.holds {
             // Waiting messages will be neither dropped nor held, so they count as sent.
             waiting = MessageTally::default();

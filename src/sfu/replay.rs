@@ -6,18 +6,22 @@
 //! no room to keep what it needs ─► make_way ──────────┘ at once, and what exceeds a share is dropped
 //! ```
 //!
+//! What is dropped counts as if it had been offered when the queue was full: as filtered, or as the policy says.
+//!
 //! A DataConsumer with `overflow: 'block'` holds up its DataProducer until it has caught up, and waits for room in its
 //! queue.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::Sfu;
 use super::aftermath::Aftermath;
+use super::contract::parameters::DropCount;
 use super::entity::data_consumer::DataConsumer;
 use super::entity::held::Releasing;
-use super::entity::retained::{Replay, Retained, RetainedMessage, RetainedMessages};
+use super::entity::retained::{Replay, Retained, RetainedMessage, RetainedMessages, Selected};
 use super::entity::transport::Transport;
 use super::id::{DataConsumerKey, DataProducerKey, TransportKey};
 use super::pipe_header::PipeControl;
@@ -157,13 +161,22 @@ impl Outputs<'_> {
                 false => retained.messages().end(),
             };
             let (messages, replays) = retained.parts();
+            let selected = if delivers { Vec::new() } else { messages.select(end) };
             replays.retain(|key, replay| {
                 let Some(consumer) = consumers.get_mut(key) else { return false };
                 let Some(transport) = transports.get_mut(&consumer.transport) else { return false };
                 if !delivers && !replay.closes {
-                    let dropped = replay.skip_to(end, messages);
-                    if dropped.messages > 0 {
-                        self.drop_replayed(*key, consumer, transport, dropped);
+                    let numbers = replay.skip_to(end);
+                    let mut lost = messages.count(&numbers);
+                    // A pipe carries all.
+                    if !transport.is_pipe() {
+                        let limit = end_of_work + work::SHARE;
+                        let filtered = self.filtered(&selected, &numbers, consumer, limit);
+                        consumer.not_sent.filtered += filtered.messages;
+                        lost -= filtered;
+                    }
+                    if lost.messages > 0 {
+                        self.drop_replayed(*key, consumer, transport, lost);
                         replay.closes = self.closes(*key);
                     }
                 }
@@ -176,6 +189,28 @@ impl Outputs<'_> {
                 return;
             }
         }
+    }
+
+    /// Of the messages with these numbers, those that this DataConsumer is not subscribed to, as far as they can be found
+    /// before the work exceeds `limit`.
+    fn filtered(
+        &mut self,
+        selected: &[Selected<'_>],
+        numbers: &[Range<u64>],
+        consumer: &DataConsumer,
+        limit: u64,
+    ) -> DropCount {
+        let mut filtered = DropCount::default();
+        for it in selected {
+            if *self.work >= limit {
+                break;
+            }
+            *self.work += work::SELECTED + work::comparison(it.selector, &consumer.subchannels);
+            if !it.selector.matches(&consumer.subchannels) {
+                filtered += it.count(numbers);
+            }
+        }
+        filtered
     }
 
     /// Delivers to a DataConsumer the messages that it has yet to get.

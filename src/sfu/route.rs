@@ -556,7 +556,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// Drops messages of a replay, as there is no room to keep them for longer.
+    /// Drops messages of a replay, as there is no room to keep them for longer: as if they had met a full queue.
     pub(super) fn drop_replayed(
         &mut self,
         key: DataConsumerKey,
@@ -564,10 +564,22 @@ impl Outputs<'_> {
         transport: &mut Transport,
         dropped: DropCount,
     ) {
-        match consumer.destination {
-            Destination::Direct { .. } => self.overflow_direct(key, consumer, dropped),
-            Destination::Sctp { .. } => self.overflow_sctp(key, consumer, transport, dropped),
+        match (consumer.policy.overflow, &consumer.destination) {
+            (Overflow::KeepLatest, _) => return consumer.replace_early(dropped),
+            (Overflow::DropOldest, _) => {
+                consumer.replace_early(dropped);
+                *consumer.dropping.get_or_insert_default() += dropped;
+                if !self.await_relief(key, consumer, transport) {
+                    self.events.extend(consumer.take_overflow(key));
+                }
+            }
+            (_, Destination::Direct { .. }) => self.overflow_direct(key, consumer, dropped),
+            (_, Destination::Sctp { .. }) => {
+                self.overflow_sctp(key, consumer, transport, dropped);
+            }
         }
+        // The flush sees whether its queue has room, which ends the overflow.
+        transport.mark_dirty(consumer.transport, self.dirty);
     }
 
     /// Has [`Sfu::recheck_block`] called once half of this queue is free. Returns false if it is free already.

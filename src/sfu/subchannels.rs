@@ -1,11 +1,12 @@
 //! Subchannels: which DataConsumers of its DataProducer a message is for.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::proto::message::{Amount, Message};
 
 /// Which DataConsumers a message is for. Most messages have no selector.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Selector {
     /// If not empty, the consumer must be subscribed to at least one of these.
     pub subchannels: Subchannels,
@@ -273,6 +274,13 @@ impl PartialEq for Subchannels {
 }
 
 impl Eq for Subchannels {}
+
+impl Hash for Subchannels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len().hash(state);
+        self.iter().for_each(|it| it.hash(state));
+    }
+}
 
 impl std::fmt::Debug for Subchannels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -35,6 +35,9 @@ pub(super) const TO_PEER: u64 = 150;
 pub(super) const POLL: u64 = 1000;
 pub(super) const BYTE_OUT: u64 = 2;
 
+/// Messages with the same subchannels that a replay skips.
+pub(super) const SELECTED: u64 = 40;
+
 /// A deadline that has come.
 pub(super) const DEADLINE: u64 = 1000;
 

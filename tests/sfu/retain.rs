@@ -774,6 +774,122 @@ fn a_message_for_which_many_others_go_costs_a_share_and_what_late_joiners_lose_i
     }
 }
 
+/// How many messages of four bytes [`drop_for_late_joiners`] sends. None of the joiners can compare all subchannels when
+/// it joins.
+const OFFERED: u32 = 9000;
+
+/// DataConsumers join, to JavaScript or to a peer, and two large messages for others evict what they have yet to get, which
+/// exceeds a share. `select`: which subchannel each message is for.
+fn drop_for_late_joiners(
+    joiners: &[(DataConsumerOptions, bool)],
+    select: impl Fn(u32) -> Option<u16>,
+) -> (Lab, Vec<DataConsumerKey>) {
+    let bytes = 70 * OFFERED;
+    let (mut lab, router, direct, producer) = retaining(RetainOptions { bytes, ..MANY });
+    let (peer, _) = lab.join(router, 1);
+    for n in 0..OFFERED {
+        let message = Message::new(Ppid::BINARY, n.to_be_bytes().to_vec().into());
+        lab.sfu().send(producer, message, select(n).map(selector).as_ref());
+    }
+    let joined = joiners.iter().map(|(options, is_direct)| {
+        let transport = if *is_direct { direct } else { peer };
+        lab.host().consume_with(transport, producer, options.clone()).0
+    });
+    let joined = joined.collect();
+    let before = lab.sfu().work();
+    for _ in 0..2 {
+        lab.sfu().send(producer, binary(0xff, bytes as usize), Some(&selector(99)));
+    }
+    let cost = lab.sfu().work() - before;
+    assert!(cost < 3 * work::SHARE, "{cost}");
+    lab.run_for(Duration::from_secs(5));
+    (lab, joined)
+}
+
+/// Joiners with each policy, to JavaScript and to a peer.
+fn joiners_with_each_policy() -> Vec<(DataConsumerOptions, bool)> {
+    let policies = [
+        None,
+        Some(Overflow::DropNewest),
+        Some(Overflow::DropOldest),
+        Some(Overflow::KeepLatest),
+        Some(Overflow::Close),
+    ];
+    let options =
+        |overflow| DataConsumerOptions { overflow, subchannels: vec![7], ..options::consumer() };
+    let policies = policies.into_iter().cycle().take(50);
+    policies.enumerate().map(|(n, it)| (options(it), n % 2 == 0)).collect()
+}
+
+/// The messages of all 'overflow' events of a DataConsumer. `None` if the last one says that it closes.
+fn overflows(lab: &mut Lab, consumer: DataConsumerKey) -> Option<u64> {
+    let mut sum = 0;
+    for event in lab.host().consumer_events(consumer) {
+        match event {
+            DataConsumerEvent::Overflow(lost) => sum += lost.messages,
+            DataConsumerEvent::OverflowClose => return None,
+            _ => {}
+        }
+    }
+    Some(sum)
+}
+
+#[test]
+fn late_joiners_lose_no_messages_of_other_subchannels() {
+    let joiners = joiners_with_each_policy();
+    let (mut lab, joined) = drop_for_late_joiners(&joiners, |n| Some(8 + (n % 3) as u16));
+    for (joiner, (options, is_direct)) in joined.into_iter().zip(joiners) {
+        let case = format!("{:?}, direct: {is_direct}", options.overflow);
+        assert_eq!(overflows(&mut lab, joiner), Some(0), "{case}");
+        assert_eq!(lab.count(joiner, "messagesFiltered"), u64::from(OFFERED) + 2, "{case}");
+        assert_eq!(lab.count(joiner, "messagesDropped"), 0, "{case}");
+    }
+}
+
+#[test]
+fn what_late_joiners_lose_counts_as_their_policies_say() {
+    let joiners = joiners_with_each_policy();
+    let subchannel = |n: u32| Some(6 + (n % 3) as u16).filter(|it| *it > 6);
+    let (mut lab, joined) = drop_for_late_joiners(&joiners, subchannel);
+    let (mut closed, mut replaced_in_all) = (0, 0);
+    for (joiner, (options, is_direct)) in joined.into_iter().zip(joiners) {
+        let Some(reported) = overflows(&mut lab, joiner) else {
+            assert_eq!(options.overflow, Some(Overflow::Close));
+            closed += 1;
+            continue;
+        };
+        let stats = lab.consumer_stats(joiner);
+        let case = format!("{:?}, direct: {is_direct}: {stats}", options.overflow);
+        let count = |name: &str| stats[name].as_u64().expect("a counter");
+        assert_eq!(count("messagesFiltered"), u64::from(OFFERED) / 3 + 2, "{case}");
+        let (full, replaced) = (count("messagesDroppedFull"), count("messagesDroppedReplaced"));
+        let lost = full + replaced;
+        assert_eq!((count("messagesDropped"), count("bytesDropped")), (lost, 4 * lost), "{case}");
+        let wanted = count("messagesSent") + count("messagesWaiting") + lost;
+        assert_eq!(wanted, u64::from(OFFERED) / 3 * 2, "{case}");
+        assert_eq!(count("bytesSent"), 4 * count("messagesSent"), "{case}");
+        let replaces = !matches!(options.overflow, None | Some(Overflow::DropNewest));
+        assert_eq!((full > 0, replaced > 0), (!replaces, replaces), "{case}");
+        let is_silent = options.overflow == Some(Overflow::KeepLatest);
+        assert_eq!(reported, if is_silent { 0 } else { lost }, "{case}");
+        replaced_in_all += replaced;
+    }
+    assert_eq!(closed, 10);
+    assert_eq!(lab.sfu().metrics().messages_dropped.replaced, replaced_in_all);
+}
+
+#[test]
+fn of_many_subchannels_what_late_joiners_lose_is_compared_for_a_share_and_all_counted() {
+    let options = || DataConsumerOptions { subchannels: vec![60_000], ..options::consumer() };
+    let joiners: Vec<_> = (0..200).map(|_| (options(), true)).collect();
+    let (mut lab, joined) = drop_for_late_joiners(&joiners, |n| Some(n as u16));
+    for joiner in joined {
+        let names = ["messagesFiltered", "messagesDroppedFull"];
+        let counts = names.map(|it| lab.count(joiner, it));
+        assert_eq!(counts.iter().sum::<u64>(), u64::from(OFFERED) + 2, "{counts:?}");
+    }
+}
+
 #[test]
 fn late_joiners_lose_nothing_to_one_large_message_nor_to_a_clear() {
     for clears in [false, true] {

@@ -1,6 +1,6 @@
 //! Parts that several of the other types share, and the arguments of events.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,6 +184,13 @@ impl AddAssign for DropCount {
     fn add_assign(&mut self, other: Self) {
         self.messages += other.messages;
         self.bytes += other.bytes;
+    }
+}
+
+impl SubAssign for DropCount {
+    fn sub_assign(&mut self, other: Self) {
+        self.messages -= other.messages;
+        self.bytes -= other.bytes;
     }
 }
 

@@ -104,6 +104,8 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) dropping: Option<DropCount>,
     /// What had been replaced when [`Self::count_replaced`] last looked.
     replaced: MessageTally,
+    /// What was replaced before it entered the queue: retained messages that could not be kept until there was room.
+    pub(in crate::sfu) replaced_early: MessageTally,
 }
 
 /// What DataConsumers have counted together.
@@ -112,7 +114,8 @@ pub(in crate::sfu) struct ConsumerTotals {
     pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) not_sent: NotSent,
     pub(in crate::sfu) direct: DirectSends,
-    /// Accepted messages that queues to JavaScript have dropped later. Transports count the drops of their own queues.
+    /// Accepted messages that queues to JavaScript have dropped later, and those that were replaced before they entered a
+    /// queue. Transports count the drops of their own queues.
     pub(in crate::sfu) dropped_later: QueueDrops,
 }
 
@@ -136,6 +139,7 @@ impl ConsumerTotals {
         self.not_sent.add(&consumer.not_sent);
         self.direct.sent.add(consumer.direct.sent);
         self.direct.rejected += consumer.direct.rejected;
+        self.dropped_later.replaced += consumer.replaced_early.messages;
         if let Some(queue) = consumer.direct_backlog().and_then(|it| it.queue()) {
             let dropped = dropped(queue);
             self.dropped_later.replaced += dropped.replaced;
@@ -258,6 +262,7 @@ impl DataConsumer {
             block_timeout: None,
             dropping: None,
             replaced: MessageTally::default(),
+            replaced_early: MessageTally::default(),
         }
     }
 
@@ -394,6 +399,14 @@ impl DataConsumer {
         *self.dropping.get_or_insert_default() +=
             DropCount { messages: new.messages, bytes: new.bytes };
         true
+    }
+
+    /// Counts messages that newer ones have replaced before they entered the queue.
+    pub(in crate::sfu) fn replace_early(&mut self, replaced: DropCount) {
+        let DropCount { messages, bytes } = replaced;
+        for tally in [&mut self.sent, &mut self.replaced_early] {
+            tally.add(MessageTally { messages, bytes });
+        }
     }
 
     /// Makes the next [`Self::count_replaced`] leave these out.

@@ -12,12 +12,12 @@
 //!   │ for replays alone  │ retained         │
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxRandomState};
 
 use crate::proto::message::{Amount, Message};
 use crate::sfu::contract::options::RetainOptions;
@@ -116,11 +116,59 @@ impl RetainedMessages {
         self.get(number).map_or(self.payload, |it| it.payload_before)
     }
 
-    fn count(&self, numbers: Range<u64>) -> DropCount {
-        DropCount {
-            messages: numbers.end - numbers.start,
-            bytes: self.payload_before(numbers.end) - self.payload_before(numbers.start),
+    /// The messages with these numbers.
+    pub(in crate::sfu) fn count(&self, numbers: &[Range<u64>]) -> DropCount {
+        let mut count = DropCount::default();
+        for Range { start, end } in numbers {
+            count.messages += end - start;
+            count.bytes += self.payload_before(*end) - self.payload_before(*start);
         }
+        count
+    }
+
+    /// The messages with a selector and a number below `end`, by their selectors.
+    pub(in crate::sfu) fn select(&self, end: u64) -> Vec<Selected<'_>> {
+        let mut all: Vec<Selected<'_>> = Vec::new();
+        let mut places = HashMap::with_hasher(FxRandomState::default());
+        for (number, message) in (self.first..end).zip(&self.queue) {
+            let Some(selector) = &message.selector else { continue };
+            let place = *places.entry(&**selector).or_insert_with(|| {
+                all.push(Selected { selector, messages: vec![(0, 0)] });
+                all.len() - 1
+            });
+            if let Some(selected) = all.get_mut(place) {
+                let before = selected.messages.last().map_or(0, |(_, payload)| *payload);
+                let payload = before + message.message.payload.len() as u64;
+                selected.messages.push((number + 1, payload));
+            }
+        }
+        all
+    }
+}
+
+/// Messages with the same selector.
+#[derive(Debug)]
+pub(in crate::sfu) struct Selected<'a> {
+    pub(in crate::sfu) selector: &'a Arc<Selector>,
+    /// For each of them the number of the next message, and the payload of all of them so far.
+    messages: Vec<(u64, u64)>,
+}
+
+impl Selected<'_> {
+    /// Those with these numbers.
+    pub(in crate::sfu) fn count(&self, numbers: &[Range<u64>]) -> DropCount {
+        let until = |end: u64| {
+            let count = self.messages.partition_point(|(next, _)| *next <= end);
+            let payload = self.messages.get(count.saturating_sub(1)).map_or(0, |it| it.1);
+            (count as u64, payload)
+        };
+        let mut count = DropCount::default();
+        for Range { start, end } in numbers {
+            let (start, end) = (until(*start), until(*end));
+            count.messages += end.0 - start.0;
+            count.bytes += end.1 - start.1;
+        }
+        count
     }
 }
 
@@ -364,18 +412,14 @@ impl Replay {
         }
     }
 
-    /// Passes the messages before this number. Returns those that it was yet to get.
-    pub(in crate::sfu) fn skip_to(
-        &mut self,
-        number: u64,
-        messages: &RetainedMessages,
-    ) -> DropCount {
-        let mut skipped = DropCount::default();
+    /// Passes the messages before this number. Returns the numbers of those that it was yet to get.
+    pub(in crate::sfu) fn skip_to(&mut self, number: u64) -> Vec<Range<u64>> {
+        let mut skipped = Vec::new();
         while let Some(range) = self.ranges.front_mut()
             && range.start < number
         {
             let end = range.end.min(number);
-            skipped += messages.count(range.start..end);
+            skipped.push(range.start..end);
             range.start = end;
             if range.is_empty() {
                 self.ranges.pop_front();
