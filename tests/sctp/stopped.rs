@@ -296,6 +296,53 @@ fn reset_a_stopped_stream(counts: impl Iterator<Item = u32>) {
 }
 
 #[test]
+fn a_reset_is_answered_however_much_other_stopped_streams_keep() {
+    let small = SctpConfig { max_receiver_window: 262_144, ..config() };
+    let mut net = pair_with(config(), small, Conditions::PERFECT, 1);
+    net.b.is_busy = true;
+    [1, 2].into_iter().for_each(|stream| net.b.sctp.stop_stream(stream));
+    net.a.sctp.open_stream(2, Reliability::RELIABLE);
+    net.a.sctp.send(net.now, 2, numbered(0, 10_000)).expect("room");
+    let mut sent = 0;
+    let mut send = |net: &mut Pair, count: u32| {
+        net.a.sctp.open_stream(1, Reliability::RELIABLE);
+        for _ in 0..count {
+            net.a.sctp.send(net.now, 1, numbered(sent, 10_000)).expect("room");
+            sent += 1;
+        }
+        net.run_for(4 * SECOND);
+        sent
+    };
+    // The last one exceeds what stopped streams may keep beside the window.
+    for _ in 0..6 {
+        send(&mut net, 20);
+        net.a.sctp.reset_stream(1);
+        net.run_for(4 * SECOND);
+        assert!(net.a.sctp.is_stream_free(1));
+    }
+    net.a.sctp.reset_stream(2);
+    net.run_for(10 * SECOND);
+    assert!(net.a.sctp.is_stream_free(2));
+    // What follows has less room in the window.
+    let sent = send(&mut net, 50);
+    let held = net.b.sctp.bytes_held();
+    assert!((1_300_000..1_450_000).contains(&held), "{held}");
+    let mut next = [0; 2];
+    for stream in [1, 2] {
+        assert!(net.b.sctp.resume_stream(stream));
+    }
+    for _ in 0..100 {
+        while let Some((stream, n)) = take(&mut net.b.sctp) {
+            let next = &mut next[usize::from(stream) - 1];
+            assert_eq!(n, *next, "stream {stream}");
+            *next += 1;
+        }
+        net.run_for(SECOND / 10);
+    }
+    assert_eq!(next, [sent, 1]);
+}
+
+#[test]
 fn a_stopped_stream_that_is_reset_again_and_again_keeps_no_more_than_a_bound() {
     reset_a_stopped_stream(std::iter::repeat_n(20, 16));
 }

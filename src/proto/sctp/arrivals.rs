@@ -17,8 +17,8 @@ use super::event::SctpEvent;
 use crate::proto::message::{Message, StreamId};
 
 /// In charged bytes: how much may wait among the events before packets are dropped (one packet may complete a receive
-/// window full of messages on top), and how much stopped streams may keep before messages stay in sctp-proto, where
-/// they fill the window.
+/// window full of messages on top), and how much stopped streams may keep before messages fill the window: they stay in
+/// sctp-proto or, if the peer resets their stream, are kept here and make the window smaller.
 const MAX_WAITING: usize = 1024 * 1024;
 
 /// The events of an association that wait, the oldest first.
@@ -263,16 +263,9 @@ impl Arrivals {
         self.stops.as_mut()?.streams.get_mut(&stream)
     }
 
-    /// Whether a reset would move messages of `stream` from sctp-proto to those that stopped streams keep. `brings`: its
-    /// packet has messages, too.
-    pub(super) fn gains_by_reset(&self, stream: StreamId, brings: bool) -> bool {
-        let stopped = self.stops.as_ref().and_then(|stops| stops.streams.get(&stream));
-        stopped.is_some_and(|it| it.is_held || brings)
-    }
-
-    /// Whether stopped streams keep so much that further messages stay in sctp-proto.
-    pub(super) fn keeps_too_much(&self) -> bool {
-        self.stops.as_ref().is_some_and(|it| it.kept >= MAX_WAITING)
+    /// The charge of what stopped streams keep beyond the bound. The receive window is smaller by this.
+    pub(super) fn excess(&self) -> usize {
+        self.stops.as_ref().map_or(0, |it| it.kept.saturating_sub(MAX_WAITING))
     }
 
     /// Notes that all messages of the stream in sctp-proto have been read.

@@ -256,8 +256,9 @@ impl Association {
     #[cold]
     fn poll_event_among_stops(&mut self) -> Option<SctpEvent> {
         let event = self.arrivals.pop_among_stops();
-        if self.arrivals.has_unread() {
-            self.refill();
+        match self.arrivals.has_unread() {
+            true => self.refill(),
+            false => self.note_held(),
         }
         event
     }
@@ -299,8 +300,15 @@ impl Association {
                 None => self.arrivals.forget(stream),
             }
         }
-        let holds = self.arrivals.holds();
-        self.engine.iter_mut().for_each(|engine| engine.hold(holds));
+        self.note_held();
+    }
+
+    /// Notes what fills the receive window beside incomplete messages. If that has become less, the peer has to know.
+    fn note_held(&mut self) {
+        let (holds, excess) = (self.arrivals.holds(), self.arrivals.excess());
+        if let Some(engine) = &mut self.engine {
+            self.announces |= engine.hold(holds, excess);
+        }
     }
 
     /// Takes what a message of the peer has cost, in nanoseconds, out of the peer's share of CPU time. Nothing

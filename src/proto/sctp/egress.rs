@@ -25,6 +25,15 @@ pub(super) struct Window {
     pub(super) size: u32,
     /// The most that SACKs announce.
     pub(super) announced: u32,
+    /// What fills it beside that which sctp-proto holds.
+    pub(super) beside: u32,
+}
+
+impl Window {
+    /// What a SACK announces if sctp-proto has room for `left`.
+    fn announce(self, left: u32) -> u32 {
+        left.saturating_sub(self.beside).min(self.announced)
+    }
 }
 
 /// What the last step needs to know.
@@ -129,7 +138,7 @@ impl Egress<'_> {
         let reported = self.control.report_holes(self.now, &sack);
         let is_whole = reported == sack.gap_blocks()
             && self.ledger.duplicates.is_empty()
-            && sack.window <= self.window.announced;
+            && sack.window == self.window.announce(sack.window);
         if is_whole { EgressAction::Send } else { EgressAction::Rewrite }
     }
 
@@ -206,7 +215,7 @@ impl Egress<'_> {
         let tsns: Vec<u8> = duplicates.drain(..).flat_map(u32::to_be_bytes).collect();
         let count = |bytes: &[u8]| u16::try_from(bytes.len() / 4).unwrap_or(0).to_be_bytes();
         let cumulative = sack.cumulative.to_be_bytes();
-        let window = sack.window.min(self.window.announced).to_be_bytes();
+        let window = self.window.announce(sack.window).to_be_bytes();
         let gaps = sack.gap_bytes(kept);
         writer.chunk(
             kind::SACK,
@@ -234,7 +243,7 @@ mod tests {
     use super::super::wire::checksum_matches;
     use super::*;
 
-    const WINDOW: Window = Window { size: 1 << 20, announced: 100_000 };
+    const WINDOW: Window = Window { size: 1 << 20, announced: 100_000, beside: 10_000 };
     const HEADER: Header = Header { source_port: 5000, destination_port: 5000, tag: 9 };
 
     /// What leaves.
@@ -309,10 +318,10 @@ mod tests {
 
     #[test]
     fn a_sack_announces_no_larger_window_than_is_in_force() {
-        for (held, announced) in [(50_000u32, 50_000u32), (500_000, 100_000)] {
+        for (left, announced) in [(9_000_u32, 0_u32), (50_000, 40_000), (500_000, 100_000)] {
             let mut writer = Writer::new(HEADER, 0);
             let gap = [0, 0, 0, 7, 0, 1, 0, 0, 0, 2, 0, 2];
-            writer.chunk(kind::SACK, 0, &[&gap[..4], &held.to_be_bytes(), &gap[4..]]);
+            writer.chunk(kind::SACK, 0, &[&gap[..4], &left.to_be_bytes(), &gap[4..]]);
             let packets = emitted(&writer.finish(), 300).expect("it fits");
             let [packet] = &packets[..] else { panic!("one packet") };
             let (_, mut chunks) = Header::parse(packet).expect("a header");

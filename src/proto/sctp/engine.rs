@@ -127,6 +127,8 @@ pub(super) struct Engine {
     streams: usize,
     /// Whether messages are left in sctp-proto, so that they fill the window.
     holds_messages: bool,
+    /// How many bytes that have been read fill the window, too.
+    beside: u32,
 }
 
 impl Engine {
@@ -159,6 +161,7 @@ impl Engine {
             window,
             window_limit: None,
             holds_messages: false,
+            beside: 0,
             streams: 0,
         })
     }
@@ -183,10 +186,7 @@ impl Engine {
         let Some(event) = self.verify(now, packet.clone()) else {
             return Verdict::Dropped(PacketDrop::Foreign);
         };
-        if self.holds_messages
-            && self.ledger.held.chunks >= self.guard.max_held() / 4 * 3
-            && has_data(&packet)
-        {
+        if self.is_overfull() && has_data(&packet) {
             // An earlier SACK has asked the peer to stop.
             return Verdict::Dropped(PacketDrop::Overload);
         }
@@ -215,6 +215,18 @@ impl Engine {
             behind_reset = divide(&mut chunks().skip(ahead));
         }
         VerifiedPacket::Split { parts, behind_reset }
+    }
+
+    /// Whether the peer has sent more than the windows that SACKs have announced.
+    fn is_overfull(&self) -> bool {
+        let held = &self.ledger.held;
+        (self.holds_messages && held.chunks >= self.guard.max_held() / 4 * 3)
+            || (self.beside > 0 && self.window_left() == 0)
+    }
+
+    /// What is left of the receive window.
+    fn window_left(&self) -> u32 {
+        self.window.saturating_sub(self.ledger.held.bytes() as u32).saturating_sub(self.beside)
     }
 
     /// Applies what a verified packet says.
@@ -258,9 +270,13 @@ impl Engine {
         self.window_limit = Some((u32::try_from(window).unwrap_or(u32::MAX), until));
     }
 
-    /// Sets whether messages are left in sctp-proto, so that they fill the window.
-    pub(super) fn hold(&mut self, holds: bool) {
+    /// Sets whether messages are left in sctp-proto, so that they fill the window, and how many bytes that have been read
+    /// fill it, too. Returns whether these are fewer than before.
+    pub(super) fn hold(&mut self, holds: bool, beside: usize) -> bool {
         self.holds_messages = holds;
+        let before = self.beside;
+        self.beside = u32::try_from(beside).unwrap_or(u32::MAX);
+        self.beside < before
     }
 
     /// A SACK that announces the present window, for a peer that has seen it shut. `None` if chunks are missing: SACKs
@@ -270,9 +286,8 @@ impl Engine {
         let header = self.header()?;
         let peer = self.ledger.peer.as_ref()?;
         let cumulative = peer.acknowledged.filter(|_| peer.received.beyond_gap() == 0)?;
-        let window = self.window.saturating_sub(self.ledger.held.bytes() as u32);
         let mut writer = Writer::new(header, 0);
-        let (tsn, window) = (cumulative.to_be_bytes(), window.to_be_bytes());
+        let (tsn, window) = (cumulative.to_be_bytes(), self.window_left().to_be_bytes());
         writer.chunk(kind::SACK, 0, &[&tsn, &window, &[0; 4]]);
         Some(writer.finish())
     }
@@ -413,7 +428,7 @@ impl Engine {
         // Tiny messages that are held would exceed the number of chunks before they fill the window.
         let shut = self.holds_messages && self.ledger.held.chunks >= self.guard.max_held() / 2;
         let announced = if shut { 0 } else { limit.map_or(self.window, |it| it.0) };
-        let window = Window { size: self.window, announced };
+        let window = Window { size: self.window, announced, beside: self.beside };
         Egress {
             now,
             ledger: &mut self.ledger,

@@ -37,7 +37,7 @@ use verdict::ChunkVerdict;
 
 pub(super) use data::DISCARD_STREAM;
 pub(super) use effects::StreamEffects;
-pub(super) use reconfig::{requests_reset, reset_streams};
+pub(super) use reconfig::requests_reset;
 
 /// DATA chunks that sctp-proto may hold for a client, whatever their size: 4,096 of one byte take
 /// 0.7 MB, 7 MB if each pins a packet of 1,500 bytes, and each further one costs up to 100 us. A

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::super::counters::PacketDrop;
-use super::super::engine::{Engine, EngineEvent, Reassembled, Verdict, VerifiedPacket, has_data};
+use super::super::engine::{Engine, EngineEvent, Reassembled, Verdict, VerifiedPacket};
 use super::super::event::{EndReason, SctpEvent, SctpState};
-use super::super::guard::{StreamEffects, reset_streams};
+use super::super::guard::StreamEffects;
 use super::super::handshake::Step;
 use super::super::heartbeat::HeartbeatTimer;
 use super::super::init;
@@ -53,13 +53,6 @@ impl Association {
         let Some(engine) = &mut self.engine else {
             return Verdict::Dropped(PacketDrop::Unexpected);
         };
-        if self.arrivals.keeps_too_much() {
-            let brings = has_data(&packet);
-            if reset_streams(&packet).any(|stream| self.arrivals.gains_by_reset(stream, brings)) {
-                // The peer repeats the request.
-                return Verdict::Dropped(PacketDrop::Overload);
-            }
-        }
         let echo = init::cookie(&packet).is_some().then(|| packet.clone());
         let verdict = engine.judge(now, packet);
         if let (Verdict::Accepted(_), Some(echo)) = (&verdict, echo) {
@@ -91,6 +84,7 @@ impl Association {
             reset.iter().for_each(|stream| engine.drop_fragments(*stream));
             self.collect(now);
             reset.into_iter().for_each(|stream| self.arrivals.end_read(stream));
+            self.note_held();
         }
         if let Some(engine) = self.engine.as_mut().filter(|_| !rest.is_empty()) {
             engine.deliver_rest(rest);

@@ -2,13 +2,10 @@
 //! never releases what others leave open.
 
 use super::super::ledger::Ledger;
-use super::super::wire::{
-    COMMON_HEADER, Chunk, Header, Writer, before, kind, parameter, u16_at, u32_at,
-};
+use super::super::wire::{COMMON_HEADER, Chunk, Writer, before, kind, parameter, u16_at, u32_at};
 use super::data::DISCARD_STREAM;
 use super::effects::{ChunkEffect, InboundData, PendingEffects};
 use super::verdict::ChunkVerdict;
-use crate::proto::message::StreamId;
 
 /// The most streams that the peer may have reset while it has yet to answer our reset of the same
 /// stream. Further requests have to wait: sctp-proto walks all such streams for every stream that a
@@ -120,17 +117,6 @@ fn note(ledger: &Ledger, effects: &mut PendingEffects, passed: &Chunk<'_>) {
             effects.streams.reset.extend(ids.filter_map(|id| u16_at(id, 0)));
         }
     }
-}
-
-/// The streams that a packet names in requests to reset them.
-pub(in super::super) fn reset_streams(packet: &[u8]) -> impl Iterator<Item = StreamId> {
-    let chunks = Header::parse(packet).into_iter().flat_map(|(_, chunks)| chunks.flatten());
-    chunks
-        .filter(|chunk| chunk.kind == kind::RECONFIG)
-        .flat_map(|chunk| chunk.parameters(0).flatten())
-        .filter(|(kind, _)| *kind == parameter::OUTGOING_RESET)
-        .flat_map(|(_, request)| request.get(12..).unwrap_or_default().chunks_exact(2))
-        .filter_map(|id| u16_at(id, 0))
 }
 
 /// The sequence number of a request to add outgoing streams (RFC 6525 §4.5), and their number. sctp-proto knows
