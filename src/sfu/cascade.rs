@@ -14,6 +14,8 @@ pub(super) enum CascadeStep {
     ConsumersOfProducer(IntoIter<DataConsumerKey>),
     /// DataConsumers of a transport that closes.
     ConsumersOfTransport(IntoIter<DataConsumerKey>),
+    /// DataConsumers on streams that the peer does not take.
+    ConsumersBeyond(IntoIter<DataConsumerKey>),
     /// A transport below which nothing is left.
     Transport(TransportKey),
     /// The sockets of a WebRtcServer without transports.

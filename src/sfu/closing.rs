@@ -112,6 +112,10 @@ impl Sfu {
                     }
                     None => self.end_step(),
                 },
+                CascadeStep::ConsumersBeyond(left) => match left.next() {
+                    Some(key) => self.close_beyond(key),
+                    None => self.end_step(),
+                },
                 CascadeStep::Sockets(left) => match left.next() {
                     Some(socket) => self.release_socket(socket),
                     None => self.end_step(),

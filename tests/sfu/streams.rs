@@ -7,6 +7,7 @@ use datasoup::sfu::backlog::Backlog;
 use datasoup::sfu::contract::options::DataConsumerOptions;
 use datasoup::sfu::event::{DataConsumerEvent, DataProducerEvent};
 use datasoup::sfu::id::{DataConsumerKey, DataProducerKey, TransportKey};
+use datasoup::sfu::work;
 use dcsctp::api::Options;
 
 use crate::common::dcsctp::DcSctp;
@@ -347,6 +348,33 @@ fn consumers_of_plain_and_pipe_transports_close_likewise() {
         let consumers = outgrow(&mut lab, key, producer, |lab| &mut lab.plain_peers[0].sctp);
         assert_outgrown(&mut lab, key, &consumers);
     }
+}
+
+#[test]
+fn many_consumers_on_streams_that_the_peer_does_not_take_close_over_several_turns() {
+    const MANY: usize = 8000;
+    let mut room = waiting_room();
+    let consumers: Vec<_> = (0..MANY).map(|_| room.consume().0).collect();
+    let Room { lab, key, client, producer, .. } = &mut room;
+    lab.sfu().send(*producer, text("x"), None);
+    lab.clients[*client].sctp = narrow(lab);
+    let (mut dearest, mut before) = (0, lab.sfu().work());
+    lab.expect("the first three alone", |lab| {
+        let now = lab.sfu().work();
+        dearest = dearest.max(now - before);
+        before = now;
+        lab.sfu().data_consumer(consumers[MANY - 1]).is_err()
+    });
+    assert!(dearest < 4 * work::SHARE, "{dearest} ns in one step");
+    lab.run_for(SECOND);
+    assert_eq!(lab.clients[*client].messages(), [0, 1, 2].map(|stream| (stream, text("x"))));
+    for consumer in &consumers[3..] {
+        assert_eq!(lab.host().consumer_events(*consumer), [DataConsumerEvent::StreamClose]);
+    }
+    assert_eq!(lab.stats(*key)["messagesDroppedUnsendable"], MANY - 3);
+    lab.sfu().send(*producer, text("y"), None);
+    lab.run_for(SECOND);
+    assert_eq!(lab.clients[*client].messages(), [0, 1, 2].map(|stream| (stream, text("y"))));
 }
 
 #[test]

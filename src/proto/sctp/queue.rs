@@ -114,7 +114,7 @@ struct StreamQueue {
     in_ring: bool,
     /// Whether the scheduler skips this stream until it is started again.
     stopped: bool,
-    /// Whether the peer has reset the stream: nothing goes in or out until it is removed.
+    /// Whether the peer has reset the stream or does not take it: nothing goes in or out until it is removed.
     dead: bool,
     /// Whether the stream has been closed: it is removed once its last control message has left.
     ended: bool,
@@ -676,6 +676,16 @@ impl SendQueues {
             queue.dead = true;
             queue.in_ring = false;
             self.ring.retain(|id| *id != stream);
+        }
+    }
+
+    /// Ends all streams from `limit` on, like [`Self::kill`].
+    pub(super) fn kill_beyond(&mut self, limit: StreamId) {
+        self.blocked.take_if(|blocked| blocked.stream >= limit);
+        self.ring.retain(|id| *id < limit);
+        for (_, queue) in self.streams.iter_mut().filter(|(id, _)| **id >= limit) {
+            queue.dead = true;
+            queue.in_ring = false;
         }
     }
 

@@ -9,6 +9,7 @@ use crate::proto::message::{Message, StreamId};
 use crate::proto::net::Tuple;
 use crate::proto::sctp::{SctpEvent, SctpState};
 use crate::sfu::Sfu;
+use crate::sfu::cascade::CascadeStep;
 use crate::sfu::event::{DataConsumerEvent, DataProducerEvent, Event, TransportEvent};
 use crate::sfu::id::{DataConsumerKey, TransportKey};
 use crate::sfu::memory::{self, Waiter};
@@ -396,12 +397,24 @@ impl Sfu {
         self.touch(key);
     }
 
-    /// Closes the DataConsumers of the transport that the peer has no stream for.
+    /// Closes the DataConsumers of the transport that the peer has no stream for, over several turns if there are many.
     fn close_streams_beyond(&mut self, key: TransportKey, limit: u16) {
-        let Some(transport) = self.transports.get_mut(&key) else { return };
-        for consumer in transport.drop_streams_beyond(limit) {
-            self.close_with_stream(consumer);
+        let Some(transport) = self.transports.get(&key) else { return };
+        let consumers = transport.consumers_beyond(limit);
+        if !consumers.is_empty() {
+            self.closing.push(CascadeStep::ConsumersBeyond(consumers.into_iter()));
         }
+    }
+
+    /// Closes a DataConsumer whose stream the peer does not take, if it is still open.
+    pub(in crate::sfu) fn close_beyond(&mut self, key: DataConsumerKey) {
+        let Some(consumer) = self.data_consumers.get(&key) else { return };
+        if let Some(stream) = consumer.stream_id()
+            && let Some(transport) = self.transports.get_mut(&consumer.transport)
+        {
+            transport.drop_stream(stream);
+        }
+        self.close_with_stream(key);
     }
 
     fn close_with_stream(&mut self, consumer: DataConsumerKey) {

@@ -100,6 +100,9 @@ impl Association {
                     self.heartbeat_timer =
                         self.config.silence.map(|silence| HeartbeatTimer::new(now, silence));
                     self.set_state(SctpState::Connected);
+                    if let Some((outgoing, _)) = self.negotiated_streams() {
+                        self.queues.kill_beyond(outgoing);
+                    }
                 }
                 EngineEvent::Lost(_) if self.shutdown_deadline.is_some() => {
                     self.end(EndReason::PeerShutdown, None);

@@ -475,19 +475,22 @@ impl Transport {
         }
     }
 
-    /// The DataConsumers whose stream the peer does not take (RFC 9260 §5.1.1), in the order of their
-    /// streams. What waits for these streams is dropped and counted.
-    pub(in crate::sfu) fn drop_streams_beyond(&mut self, limit: u16) -> Vec<DataConsumerKey> {
+    /// The DataConsumers whose stream the peer does not take (RFC 9260 §5.1.1), in the order of their streams.
+    pub(in crate::sfu) fn consumers_beyond(&self, limit: u16) -> Vec<DataConsumerKey> {
         let streams = self.consumer_streams.iter().filter(|(stream, _)| **stream >= limit);
         let mut streams: Vec<_> = streams.map(|(&stream, &consumer)| (stream, consumer)).collect();
         streams.sort_unstable_by_key(|(stream, _)| *stream);
-        for (stream, _) in &streams {
-            let dropped = self.sctp_mut().map_or(0, |sctp| sctp.close_stream(*stream).messages);
-            self.messages_dropped_unsendable += dropped;
-            let id = self.id;
-            log::warn!(target: "sctp", "transport {id}: the peer takes only {limit} streams: the DataConsumer on stream {stream} closes, messages dropped: {dropped}");
+        if let Some((first, _)) = streams.first() {
+            let (id, count) = (self.id, streams.len());
+            log::warn!(target: "sctp", "transport {id}: the peer takes only {limit} streams: DataConsumers that close: {count}, the first on stream {first}");
         }
         streams.into_iter().map(|(_, consumer)| consumer).collect()
+    }
+
+    /// Closes a stream that the peer does not take. What waits there is dropped and counted.
+    pub(in crate::sfu) fn drop_stream(&mut self, stream: StreamId) {
+        let dropped = self.sctp_mut().map_or(0, |sctp| sctp.close_stream(stream).messages);
+        self.messages_dropped_unsendable += dropped;
     }
 
     /// The stream of the next DataConsumer: the one after the last that was given out, wrapping, past streams in use,
