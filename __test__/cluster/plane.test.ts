@@ -9,12 +9,15 @@ import type { Pipe } from '../../lib/cluster/types';
 let onGateway: Map<string, number>;
 /** Resolves once DataConsumers have what has come. */
 let drained: Promise<void>;
+/** Whether DataProducers close as their tunnels are made. */
+let closing: boolean;
 let plane: DataPlane;
 let pipe: Pipe;
 
 beforeEach(async () => {
   onGateway = new Map();
   drained = Promise.resolve();
+  closing = false;
   const add = (id: string, streamId: number): { close(): void } => {
     if (onGateway.has(id)) throw new Error(`${id} already exists`);
     onGateway.set(id, streamId);
@@ -37,7 +40,11 @@ beforeEach(async () => {
     pipeToRouter: async ({ dataProducerId }: { dataProducerId: string }) => {
       const made = add(dataProducerId, -1);
       const pipeDataProducer = Object.assign(made, { getStats: async () => [stats] });
-      return { pipeDataProducer, pipeDataConsumer: { ...made, getStats: async () => [stats] } };
+      const getStats = async (): Promise<unknown> => {
+        if (closing) Object.assign(made, { closed: onGateway.delete(dataProducerId) });
+        return [stats];
+      };
+      return { pipeDataProducer, pipeDataConsumer: { ...made, getStats } };
     },
   };
   plane = new DataPlane({
@@ -86,4 +93,11 @@ test('an id that came from another host has left the gateway before the own one 
   drain();
   expect(await carrying).toBe(0);
   expect(onGateway.get('id')).toBe(-1);
+});
+
+test('a DataProducer that closes as its tunnel is made leaves no tunnel to the next one of its id', async () => {
+  closing = true;
+  expect((await plane.tunnel('id'))!.dataProducer.closed).toBe(true);
+  closing = false;
+  expect((await plane.tunnel('id'))!.dataProducer.closed).toBe(false);
 });

@@ -242,11 +242,19 @@ class DataPlane {
       making = this.#inTurn(id, () => this.#makeTunnel(found));
       this.#tunnels.set(id, making);
       making.then(
-        (tunnel) =>
-          tunnel.dataProducer.observer.once('close', () => {
+        (tunnel) => {
+          const onClosed = () => {
             tunnel.cancel();
             this.#forget(id, making);
-          }),
+          };
+
+          // It may have closed with the last answer that the tunnel waited for.
+          if (tunnel.dataProducer.closed) {
+            onClosed();
+          } else {
+            tunnel.dataProducer.observer.once('close', onClosed);
+          }
+        },
         () => this.#forget(id, making),
       );
     }
