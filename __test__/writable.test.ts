@@ -245,13 +245,32 @@ describe('when the DataProducer closes', () => {
     expect(() => dataProducer.writable()).toThrow(WorkerClosedError);
   });
 
+  test('the callbacks of writes that wait get the error', async () => {
+    const { dataProducer } = await pair({
+      maxBufferedAmount: 1,
+      paused: true,
+      whilePaused: 'hold',
+    });
+    dataProducer.send('x');
+    const writable = dataProducer.writable();
+    const written = Promise.all(
+      ['a', 'b'].map((text) => new Promise((resolve) => writable.write(text, resolve))),
+    );
+    const failed = failure(writable);
+    dataProducer.close();
+    const error = await failed;
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(await written).toEqual([error, error]);
+  });
+
   test("a stream without an 'error' listener ends silently", async () => {
     const { dataProducer } = await pair({ maxBufferedAmount: 1 });
     const writable = dataProducer.writable();
     for (const message of numbers(100)) writable.write(message);
     dataProducer.close();
+    // once() would reject with an 'error'.
     await once(writable, 'close');
-    expect(writable.errored).toBeNull();
+    expect(writable.writableFinished).toBe(false);
   });
 
   function* endless(): Generator<string> {
@@ -343,8 +362,10 @@ describe("a stream that is destroyed at the 'drain' for which its message waits 
     dataProducer.send('x'.repeat(maxBufferedAmount));
     // What waits in the stream is not sent, either.
     second.cork();
-    second.write(prepare(first, second, dataProducer));
-    second.end('last');
+    const written: unknown[] = [];
+    second.write(prepare(first, second, dataProducer), (error) => written.push(error));
+    second.write('last', (error) => written.push(error));
+    second.end();
     await dataProducer.resume();
     await closed;
     await finished(first.end());
@@ -353,6 +374,8 @@ describe("a stream that is destroyed at the 'drain' for which its message waits 
       await dataProducer.drained();
     }
     expect([...new Set(inbox.texts.slice(1))]).toEqual(['first', 'after', 'the end']);
+    const destroyed = expect.objectContaining({ code: 'ERR_STREAM_DESTROYED' });
+    expect(written).toEqual([destroyed, destroyed]);
   });
 });
 

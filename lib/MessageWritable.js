@@ -42,6 +42,12 @@ class MessageWritable extends Writable {
   #retry = () => {};
 
   #destroyed = new AbortController();
+  /**
+   * Why the stream ended with its DataProducer.
+   *
+   * @type {Error | undefined}
+   */
+  #aborted;
 
   /** @param {Sink} sink */
   constructor(sink) {
@@ -61,6 +67,7 @@ class MessageWritable extends Writable {
    * @param {Error} error
    */
   abort(error) {
+    this.#aborted = error;
     this.destroy(this.listenerCount('error') > 0 ? error : undefined);
   }
 
@@ -74,22 +81,17 @@ class MessageWritable extends Writable {
     try {
       const args = argumentsOf(chunk);
 
-      // A getter of the chunk may have destroyed the stream.
+      // A getter of the chunk may have destroyed the stream, or, before a retry, a callback of another one.
       if (this.destroyed) {
-        return;
+        throw this.#aborted ?? this.errored ?? destroyed();
       }
       this.#sink.send(...args);
       this.#sent += charge(args[0], args[2]);
     } catch (error) {
-      if (/** @type {any} */ (error).code !== 'ERR_SEND_QUEUE_FULL') {
+      if (this.destroyed || /** @type {any} */ (error).code !== 'ERR_SEND_QUEUE_FULL') {
         return callback(/** @type {Error} */ (error));
       }
-      this.#retry = () => {
-        // A callback of another stream that was retried first may have destroyed this one.
-        if (!this.destroyed) {
-          this._write(chunk, _encoding, callback);
-        }
-      };
+      this.#retry = () => this._write(chunk, _encoding, callback);
       this.#sink.waiting.add(this.#retry);
       return;
     }
@@ -118,7 +120,10 @@ class MessageWritable extends Writable {
   _destroy(error, callback) {
     this.#destroyed.abort();
     this.#sink.open.delete(this);
-    this.#sink.waiting.delete(this.#retry);
+    if (this.#sink.waiting.delete(this.#retry)) {
+      // Its callback gets the error.
+      process.nextTick(this.#retry);
+    }
     callback(error);
   }
 }
@@ -138,6 +143,13 @@ function argumentsOf(chunk) {
   );
 
   return [message, ppid, subchannels, requiredSubchannel, ignoredSubchannel];
+}
+
+/** What Node.js gives the callbacks of other writes that a destroyed stream does not make. */
+function destroyed() {
+  const error = new Error('Cannot call write after a stream was destroyed');
+
+  return Object.assign(error, { code: 'ERR_STREAM_DESTROYED' });
 }
 
 exports.MessageWritable = MessageWritable;
