@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use datasoup::proto::message::{Reliability, StreamId};
-use datasoup::proto::sctp::{Association, SctpConfig, SctpEvent};
+use datasoup::proto::sctp::{Association, EndReason, SctpConfig, SctpEvent, SctpState};
 
 use crate::peers::{Pair, config, number, numbered, pair, pair_with};
+use crate::puppet::*;
 use crate::sim::{Conditions, Random};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -376,4 +377,27 @@ fn fences_cost_no_more_the_more_of_them_and_of_messages_there_are() {
     }
     assert_eq!(passed, MANY);
     assert_soon(began);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "its thread has a small stack")]
+fn an_end_reads_any_number_of_messages_that_are_too_large() {
+    let test = || {
+        let mut stage = Stage::new(SctpConfig { max_receive_message_size: 256, ..config() });
+        stage.sctp.stop_stream(1);
+        for first in (0..3000u16).step_by(4) {
+            // sctp-proto has room for the PPID that some messages carry.
+            let chunks: Vec<_> = (first..first + 4)
+                .map(|ssn| data(WHOLE, stage.next_tsn(), 1, ssn, 53, &[0; 257]))
+                .collect();
+            stage.send(&chunks);
+            stage.now += Duration::from_millis(10);
+        }
+        assert!(stage.sctp.bytes_held() > 2900 * 257, "they are left in sctp-proto");
+        stage.send(&[chunk(ABORT, 0, &[0, 12, 0, 4])]);
+        assert_eq!(stage.events(), [SctpEvent::State(SctpState::Closed)]);
+        assert!(matches!(stage.sctp.end_reason(), Some(EndReason::PeerAbort(_))));
+    };
+    let thread = std::thread::Builder::new().stack_size(512 * 1024).spawn(test).expect("a thread");
+    thread.join().expect("the stack suffices");
 }

@@ -690,9 +690,12 @@ impl Association {
 
     /// Drops the engine and everything queued. With a cause, sends the peer an ABORT.
     fn end(&mut self, reason: EndReason, abort: Option<u16>) {
-        if matches!(self.state, SctpState::Failed | SctpState::Closed) {
+        // What is read below may be another reason to end.
+        if self.end_reason.is_some() {
             return;
         }
+        let state = reason.state();
+        self.end_reason = Some(reason);
         let peer = match &self.engine {
             Some(engine) => engine.header(),
             None => self.handshake.as_ref().and_then(|it| it.peer_header()),
@@ -717,8 +720,7 @@ impl Association {
         if let Some(mut fences) = self.fences.take() {
             fences.clear(|event| self.arrivals.push(event));
         }
-        self.set_state(reason.state());
-        self.end_reason = Some(reason);
+        self.set_state(state);
     }
 
     /// Moves messages and stream resets into the engine, as many as are admitted. Returns whether
