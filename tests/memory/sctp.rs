@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid, Reliability, charge};
-use datasoup::proto::sctp::{SctpConfig, SctpEvent, SctpState};
+use datasoup::proto::sctp::{EndReason, SctpConfig, SctpEvent, SctpState};
 
 use crate::heap::{allocated, live};
 use crate::peers::config;
@@ -148,6 +148,56 @@ fn large_fragments_up_to_the_window() {
     }
     assert_eq!(attack.stage.sctp.state(), SctpState::Closed);
     attack.assert_at_most(2 * MIB);
+}
+
+#[test]
+fn fragments_beside_messages_that_are_rejected() {
+    // A message with an old sequence number, and one that the peer abandons: each shows in the window like a fragment
+    // that has gone.
+    let mut attack = Attack::new();
+    let first = attack.fragment(WHOLE, 2, 1);
+    attack.send(&[first]);
+    for number in 0..6000 {
+        let fragment = attack.fragment(if number == 0 { FIRST } else { MIDDLE }, 0, 1);
+        let old = data(WHOLE, attack.stage.next_tsn(), 2, u16::MAX, 53, &[0; 1300]);
+        if !attack.send(&[fragment, old]) {
+            break;
+        }
+    }
+    assert_eq!(attack.stage.sctp.end_reason(), Some(&EndReason::ReceiveBufferExhausted));
+    attack.assert_at_most(4096 * FRAGMENT);
+
+    let mut attack = Attack::new();
+    for number in 0..6000 {
+        let fragment = attack.fragment(if number == 0 { FIRST } else { MIDDLE }, 0, 1);
+        let abandoned = attack.fragment(FIRST | UNORDERED, 1, 1300);
+        let skipped = attack.stage.next_tsn();
+        if !attack.send(&[fragment, abandoned, chunk(FORWARD_TSN, 0, &skipped.to_be_bytes())]) {
+            break;
+        }
+    }
+    assert_eq!(attack.stage.sctp.end_reason(), Some(&EndReason::ReceiveBufferExhausted));
+    attack.assert_at_most(4096 * FRAGMENT);
+}
+
+#[test]
+fn fragments_below_a_tsn_that_has_arrived() {
+    // While the window is shut, sctp-proto takes what is missing below this one.
+    let mut attack = Attack::new();
+    let first = attack.stage.puppet.tsn;
+    attack.stage.puppet.tsn = first.wrapping_add(8000);
+    let highest = attack.fragment(FIRST | UNORDERED, 9, 1);
+    attack.send(&[highest]);
+    attack.stage.puppet.tsn = first;
+    for number in 0..7000 {
+        let flags = if number % 200 == 0 { FIRST } else { MIDDLE };
+        let fragment = attack.fragment(flags, number / 200, 1100);
+        if !attack.send(&[fragment]) {
+            break;
+        }
+    }
+    assert_eq!(attack.stage.sctp.end_reason(), Some(&EndReason::ReceiveBufferExhausted));
+    attack.assert_at_most(4 * MIB);
 }
 
 #[test]

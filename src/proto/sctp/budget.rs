@@ -88,7 +88,7 @@ impl PacketLoad {
     /// stream that it names, which has two bytes. Resets that wait for the peer's answer are walked
     /// whenever anything is sent.
     pub(super) fn cost(&self, ledger: &Ledger, streams: usize) -> u64 {
-        let (streams, held) = (streams as u64, ledger.held.chunks as u64);
+        let (streams, held) = (streams as u64, ledger.held.chunks() as u64);
         let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);
         let resets = ledger.unfinished_resets as u64;
         let in_flight = ledger.local.as_ref().map_or(0, |local| u64::from(local.in_flight()));

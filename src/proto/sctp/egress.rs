@@ -127,7 +127,10 @@ impl Egress<'_> {
     fn record_sack(&mut self, chunk: &Chunk<'_>) -> EgressAction {
         self.ledger.withheld_sack = None;
         let Some(sack) = Sack::parse(chunk.value) else { return EgressAction::Send };
-        self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
+        // A window of 0 with a gap leaves open how much is held.
+        if sack.window > 0 || sack.gap_blocks() == 0 {
+            self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
+        }
         if let Some(peer) = &mut self.ledger.peer {
             peer.received.correct(sack.cumulative);
             peer.acknowledged = Some(sack.cumulative);

@@ -220,7 +220,7 @@ impl Engine {
     /// Whether the peer has sent more than the windows that SACKs have announced.
     fn is_overfull(&self) -> bool {
         let held = &self.ledger.held;
-        (self.holds_messages && held.chunks >= self.guard.max_held() / 4 * 3)
+        (self.holds_messages && held.chunks() >= self.guard.max_held() / 4 * 3)
             || (self.beside > 0 && self.window_left() == 0)
     }
 
@@ -426,7 +426,7 @@ impl Engine {
     fn egress(&mut self, now: Instant) -> Egress<'_> {
         let limit = self.window_limit.filter(|(_, until)| now < *until);
         // Tiny messages that are held would exceed the number of chunks before they fill the window.
-        let shut = self.holds_messages && self.ledger.held.chunks >= self.guard.max_held() / 2;
+        let shut = self.holds_messages && self.ledger.held.chunks() >= self.guard.max_held() / 2;
         let announced = if shut { 0 } else { limit.map_or(self.window, |it| it.0) };
         let window = Window { size: self.window, announced, beside: self.beside };
         Egress {

@@ -106,6 +106,9 @@ struct Inspection<'a> {
 pub(super) struct Guard {
     max_packet: usize,
     max_held: usize,
+    /// While the window is shut, sctp-proto still takes what is missing below a TSN that has arrived. A correct peer
+    /// has sent that within an earlier window.
+    max_held_bytes: usize,
     gap_limit: GapLimit,
     max_streams: usize,
     budget: CpuBudget,
@@ -127,6 +130,7 @@ impl Guard {
         Self {
             max_packet,
             max_held,
+            max_held_bytes: 2 * window,
             gap_limit: GapLimit { chunks: max_held / 2, bytes: window },
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: CpuBudget::default(),
@@ -384,7 +388,7 @@ impl Guard {
             peer.next_reset = peer.next_reset.wrapping_add(pending.reset_requests);
             peer.announced.outbound = peer.announced.outbound.saturating_add(pending.added_streams);
         }
-        if ledger.held.chunks > self.max_held {
+        if ledger.held.chunks() > self.max_held || ledger.held.bytes() > self.max_held_bytes {
             return Admission::Violation(EndReason::ReceiveBufferExhausted);
         }
         if streams > self.max_streams {

@@ -92,7 +92,7 @@ fn ahead(effects: &PendingEffects) -> impl Iterator<Item = &InboundData> {
 fn has_arrived(ledger: &Ledger, request: &[u8], effects: &PendingEffects) -> bool {
     let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
     let mut tsns: Vec<u32> = ahead(effects).map(|data| data.tsn).collect();
-    if request.len() == 12 && (ledger.held.chunks > 0 || !tsns.is_empty()) {
+    if request.len() == 12 && (ledger.held.bytes() > 0 || !tsns.is_empty()) {
         return false;
     }
     tsns.sort_unstable();
