@@ -1174,7 +1174,9 @@ export type BaseTransportStats = {
   sctpRoundTripTime?: number;
   /**
    * After how long without an acknowledgement everything in flight counts as lost (RFC 9260, section 6.3), in
-   * milliseconds. It doubles with each timeout, and returns to normal with the next acknowledgement.
+   * milliseconds: that of the timer, if it runs. It doubles with each timeout, up to 800 ms or what is normal for the
+   * path, in a long silence up to 5 s, and returns to normal with the next acknowledgement. It is 200 ms longer while
+   * the peer may delay an acknowledgement.
    */
   sctpRetransmissionTimeout?: number;
   /** How many bytes of payload may be in flight: the congestion window, see `sctpCongestionControl`. */

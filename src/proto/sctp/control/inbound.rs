@@ -33,11 +33,12 @@ impl Control {
         self.on_duplicates(sack);
         let cumulative = self.board.cumulative();
         if before(sack.cumulative, cumulative) {
-            return;
+            return self.undo_recovery();
         }
         self.window = sack.window;
         let in_flight = self.board.totals().flying;
         let news = self.acknowledge(now, sack);
+        self.undo_recovery();
         self.forward.repeat(now, self.rtt.smoothed().unwrap_or_else(|| self.rtt.timeout()));
         let has_advanced = sack.cumulative != cumulative;
         if news.bytes == 0 && !has_advanced {
@@ -139,7 +140,11 @@ impl Control {
                 self.rack.on_duplicate(self.board.cumulative(), self.board.highest_sent());
             }
         }
-        if self.undo.take_spurious() {
+    }
+
+    /// Undoes a recovery that was in vain. While other chunks wait to be sent again, more may be known soon.
+    fn undo_recovery(&mut self) {
+        if self.board.totals().lost_chunks == 0 && self.undo.take_spurious() {
             self.congestion.undo();
             self.recovery = None;
         }
@@ -247,9 +252,9 @@ impl Control {
             }
             self.lifetimes.on_lost(now, *tsn, &mut self.board);
         }
-        self.newly_lost += in_flight;
         // Neither a closed window nor a wait for the pacer is congestion.
         if self.window > 0 && in_flight > 0 {
+            self.newly_lost += in_flight;
             self.congestion.on_timeout(now, in_flight);
         }
         self.probed = None;
@@ -370,6 +375,22 @@ mod tests {
     }
 
     #[test]
+    fn a_loss_is_not_undone_while_other_chunks_wait_to_be_sent_again() {
+        let mut bench = Bench::new(ms(50));
+        bench.write_and_send(10, SEGMENT);
+        bench.now += ms(50);
+        bench.sack_with(0, 1 << 20, &[(8, 10)], &[]);
+        let before = bench.control.stats().congestion_window;
+        let sent = tsns(&bench.send());
+        assert!(sent.starts_with(&[1]) && !sent.contains(&7), "{sent:?}: PRR holds some back");
+        bench.now += ms(10);
+        let duplicates = sent.clone();
+        bench.sack_with(sent.len() as u32, 1 << 20, &[(8, 10)], &duplicates);
+        assert_eq!(bench.control.stats().congestion_window, before);
+        assert!(bench.control.in_recovery());
+    }
+
+    #[test]
     fn what_the_peer_has_thrown_away_is_sent_again() {
         let mut bench = five();
         assert_eq!(tsns(&bench.sack(0, &[(2, 5)], &[])), [1]);
@@ -391,6 +412,7 @@ mod tests {
         let sent = sent_in(&mut bench, ms(5000));
         assert!(sent.len() > 5 && sent.iter().all(|tsn| *tsn == 5), "{sent:?}");
         assert_eq!(bench.control.stats().congestion_window, before);
+        assert_eq!(bench.control.newly_lost, 0, "a probe of the window is no loss");
     }
 
     /// A sender whose last packet of ten is lost and sent again by a probe. The peer acknowledges the probe, reporting

@@ -80,7 +80,7 @@ pub(super) struct Entry {
     /// Whether its message is a large one.
     is_large: bool,
     /// How often it was sent by itself.
-    pub(super) sends: u8,
+    pub(super) sends: u32,
     /// How often packets of newer chunks have repeated it.
     pub(super) copies: u8,
     /// Whether the RTO marked it lost.
@@ -94,7 +94,7 @@ pub(super) struct Entry {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transmission {
     pub(super) len: usize,
-    pub(super) sends: u8,
+    pub(super) sends: u32,
     pub(super) sent_at: Instant,
     pub(super) state: SentState,
 }
@@ -111,7 +111,7 @@ impl Entry {
 
     /// How often it was sent, repetitions included.
     pub(super) fn transmissions(&self) -> u32 {
-        u32::from(self.sends) + u32::from(self.copies)
+        self.sends.saturating_add(self.copies.into())
     }
 
     /// Marks it lost.

@@ -51,6 +51,8 @@ pub(super) struct Timer {
     asked_at: Option<Instant>,
     /// How long the peer may delay the next acknowledgement.
     ack_delay: Duration,
+    /// RTO as it was when the timer was started last.
+    in_force: Duration,
 }
 
 impl Timer {
@@ -97,7 +99,8 @@ impl Timer {
     fn start(&mut self, now: Instant, rtt: &Rtt, what: Outstanding) {
         let Outstanding { is_lone, may_probe } = what;
         self.ack_delay = if is_lone && !self.asked { ACK_DELAY } else { Duration::ZERO };
-        let timeout = now + self.timeout(now, rtt);
+        self.in_force = self.timeout(now, rtt);
+        let timeout = now + self.in_force;
         let may_probe = may_probe && self.probed.is_none() && self.backoff == 0;
         let probe = self.probe_after(rtt).filter(|_| may_probe);
         self.at = Some(match probe {
@@ -113,16 +116,16 @@ impl Timer {
 
     /// RTO, backed off (RFC 9260 §6.3.3).
     fn timeout(&self, now: Instant, rtt: &Rtt) -> Duration {
-        let base = rtt.timeout() + self.ack_delay;
+        let base = (rtt.timeout() + self.ack_delay).min(CEILING);
         let silence =
             self.silent_since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let ceiling = (silence / 8).clamp(SHORT_CEILING, CEILING).max(base);
         base.saturating_mul(1 << self.backoff.min(16)).min(ceiling)
     }
 
-    /// RTO, with its back-off.
+    /// RTO: that of the timer while it runs, with its back-off; otherwise that of a packet that leaves now.
     pub(super) fn in_force(&self, rtt: &Rtt) -> Duration {
-        rtt.timeout().saturating_mul(1 << self.backoff.min(16)).min(CEILING)
+        self.at.map_or_else(|| rtt.timeout(), |_| self.in_force)
     }
 
     /// What is due at `now`. The timer runs on, towards the timeout.
@@ -132,7 +135,8 @@ impl Timer {
             Due::Probe => self.probed = Some(highest_sent),
             Due::Timeout => self.backoff = self.backoff.saturating_add(1),
         }
-        self.at = Some((now + self.timeout(now, rtt), Due::Timeout));
+        self.in_force = self.timeout(now, rtt);
+        self.at = Some((now + self.in_force, Due::Timeout));
         Some(due)
     }
 }
@@ -182,6 +186,31 @@ mod tests {
         let times: Vec<u64> = timed(&bench.pass(ms(300_000))).into_iter().map(|it| it.0).collect();
         let last = times.windows(2).last().unwrap();
         assert_eq!(last[1] - last[0], 5000);
+    }
+
+    #[test]
+    fn the_timeout_that_is_shown_is_the_one_that_runs() {
+        let mut bench = Bench::new(ms(50));
+        let shown = |bench: &Bench| bench.control.stats().retransmission_timeout;
+        assert_eq!(shown(&bench), ms(150), "nothing is in flight");
+        bench.write_and_send(1, 100);
+        // The probe, then timeouts up to the silence of a minute.
+        bench.pass(ms(100));
+        for _ in 0..30 {
+            let sent_at = bench.now;
+            let running = shown(&bench);
+            let at = bench.control.poll_timeout().expect("a timeout");
+            assert_eq!(at - sent_at, running);
+            bench.pass(running);
+        }
+        bench.sack(1, &[], &[]);
+        // A lone packet that asks for nothing: the peer may delay its acknowledgement.
+        let mut bench = Bench::new(ms(1));
+        bench.write_and_send(1, 100);
+        bench.now += ms(1);
+        bench.sack(1, &[], &[]);
+        bench.write_and_send(1, 100);
+        assert_eq!(shown(&bench), ms(300));
     }
 
     #[test]
