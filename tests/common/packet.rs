@@ -59,14 +59,25 @@ pub(crate) fn data(
 }
 
 pub(crate) fn sack(cumulative: u32, window: u32, gaps: &[(u16, u16)]) -> Vec<u8> {
+    sack_with(cumulative, window, gaps, &[])
+}
+
+pub(crate) fn sack_with(
+    cumulative: u32,
+    window: u32,
+    gaps: &[(u16, u16)],
+    duplicates: &[u32],
+) -> Vec<u8> {
     let mut value = cumulative.to_be_bytes().to_vec();
     value.extend_from_slice(&window.to_be_bytes());
-    value.extend_from_slice(&(gaps.len() as u16).to_be_bytes());
-    value.extend_from_slice(&[0, 0]);
+    for count in [gaps.len(), duplicates.len()] {
+        value.extend_from_slice(&(count as u16).to_be_bytes());
+    }
     for (start, end) in gaps {
         value.extend_from_slice(&start.to_be_bytes());
         value.extend_from_slice(&end.to_be_bytes());
     }
+    duplicates.iter().for_each(|tsn| value.extend_from_slice(&tsn.to_be_bytes()));
     chunk(SACK, 0, &value)
 }
 

@@ -206,7 +206,7 @@ impl<'a> Data<'a> {
 }
 
 /// The SACK chunk's fields (RFC 9260 §3.3.4).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 pub(super) struct Sack<'a> {
     pub(super) cumulative: u32,
     /// The receive window that is left, in bytes (a_rwnd).
@@ -245,6 +245,11 @@ impl<'a> Sack<'a> {
     /// The first `count` gap blocks as bytes.
     pub(super) fn gap_bytes(&self, count: usize) -> &'a [u8] {
         self.gaps.get(..4 * count).unwrap_or(self.gaps)
+    }
+
+    /// Whether it reports TSNs that have arrived more than once.
+    pub(super) fn has_duplicates(&self) -> bool {
+        !self.duplicates.is_empty()
     }
 
     /// The TSNs that have arrived more than once.

@@ -3,11 +3,12 @@
 //! §2, as RFC 8985 §3.3.2 uses it).
 
 use std::collections::VecDeque;
+use std::hash::BuildHasher;
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::super::wire::before;
+use super::super::wire::{Sack, before};
 
 /// What began the recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +118,9 @@ impl Reduction {
 /// Retransmissions that are remembered for [`Undo`]. The oldest are forgotten.
 const REMEMBERED: usize = 4096;
 
+/// The SACKs with duplicates that are remembered, to tell one that the network has doubled or delayed from a new one.
+const SEEN: usize = 32;
+
 /// Counts how many of the retransmissions the peer reports as duplicates. Once it reports all, nothing was
 /// lost.
 #[derive(Debug, Default)]
@@ -136,6 +140,8 @@ struct History {
     resent: FxHashMap<u32, Resent>,
     /// The TSNs in the order in which they were sent again. Those reported since stay until they are the oldest.
     order: VecDeque<u32>,
+    /// The hashes of the last SACKs that reported duplicates.
+    seen: VecDeque<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -179,6 +185,21 @@ impl Undo {
     pub(super) fn on_resent(&mut self, tsn: u32) {
         self.history.get_or_insert_default().add(tsn, self.recovery);
         self.count += 1;
+    }
+
+    /// Whether this SACK came before, so that its duplicates count already. If not, it is remembered. Nothing is, before
+    /// something was sent again.
+    pub(super) fn has_seen(&mut self, sack: &Sack<'_>) -> bool {
+        let Some(history) = &mut self.history else { return false };
+        let hash = FxBuildHasher.hash_one(sack);
+        if history.seen.contains(&hash) {
+            return true;
+        }
+        if history.seen.len() == SEEN {
+            history.seen.pop_front();
+        }
+        history.seen.push_back(hash);
+        false
     }
 
     /// The peer has reported `tsn` as a duplicate. Returns whether that was a retransmission; other
