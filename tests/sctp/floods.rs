@@ -59,6 +59,22 @@ fn sacks_are_charged_for_what_is_in_flight() {
 }
 
 #[test]
+fn sacks_are_charged_for_their_length_even_if_their_blocks_are_out_of_order() {
+    let last = |stage: &Stage| stage.puppet.initial_tsn.wrapping_sub(1);
+    let mut stage = Stage::new(config());
+    let duplicates: Vec<u32> = (0..4000).map(|number| last(&stage).wrapping_sub(number)).collect();
+    let long = packet(stage.puppet.tag, &[sack_with(last(&stage), 1 << 20, &[], &duplicates)]);
+    assert!(flood(&mut stage, &long, 5000) > 1500);
+
+    let mut stage = Stage::new(config());
+    let mut blocks: Vec<(u16, u16)> = (1..4000).map(|block| (2 * block, 2 * block)).collect();
+    blocks.push((2, 2));
+    let long = packet(stage.puppet.tag, &[sack(last(&stage), 1 << 20, &blocks)]);
+    assert!(flood(&mut stage, &long, 5000) > 1500);
+    assert!(stage.sctp.counters().chunks_stripped >= 5000);
+}
+
+#[test]
 fn data_is_charged_for_every_stream_in_use() {
     let mut stage = stage_with_streams();
     let again = data(WHOLE, FIRST_TSN, 1, 0, 51, b"x");

@@ -53,6 +53,7 @@ impl CpuBudget {
 pub(super) struct PacketLoad {
     data: u64,
     sacks: u64,
+    sack_bytes: u64,
     forward_tsns: u64,
     forward_tsn_bytes: u64,
     reconfigs: u64,
@@ -65,7 +66,10 @@ impl PacketLoad {
     pub(super) fn add(&mut self, kind: u8, len: usize) {
         match kind {
             kind::DATA => self.data += 1,
-            kind::SACK => self.sacks += 1,
+            kind::SACK => {
+                self.sacks += 1;
+                self.sack_bytes += len as u64;
+            }
             kind::FORWARD_TSN => {
                 self.forward_tsns += 1;
                 self.forward_tsn_bytes += len as u64;
@@ -78,12 +82,17 @@ impl PacketLoad {
         }
     }
 
+    /// Whether there is a SACK.
+    pub(super) fn has_sack(&self) -> bool {
+        self.sacks > 0
+    }
+
     /// Estimates what the packet costs, in nanoseconds. `streams`: how many sctp-proto has.
     ///
     /// Measured on sctp-proto, which walks most of what it holds for each chunk: a DATA chunk costs
     /// 4 ns for each stream, 2 for each chunk beyond a gap, and 2 to 25, depending on their order,
-    /// for each chunk held; a SACK 2 to 10 for each TSN in flight; a FORWARD TSN 18 for each
-    /// stream. A RE-CONFIG costs 25,000, as it is answered and, with data channels, followed by a
+    /// for each chunk held; a SACK 2 to 10 for each TSN in flight, and up to 20 for each
+    /// duplicate, which has four bytes; a FORWARD TSN 18 for each stream. A RE-CONFIG costs 25,000, as it is answered and, with data channels, followed by a
     /// reset of ours that names all streams that wait for the peer, and 1,000 to 1,700 for each
     /// stream that it names, which has two bytes. Resets that wait for the peer's answer are walked
     /// whenever anything is sent.
@@ -95,6 +104,7 @@ impl PacketLoad {
         1000 + 40 * resets
             + self.data * (300 + 4 * streams + 25 * held + 4 * beyond_gap)
             + self.sacks * (500 + 10 * in_flight)
+            + self.sack_bytes * 5
             + self.forward_tsns * (300 + 20 * streams + 25 * held)
             + self.forward_tsn_bytes * (10 + resets / 4)
             + self.reconfigs * 25_000

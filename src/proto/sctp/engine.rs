@@ -175,7 +175,8 @@ impl Engine {
             Screening::HeartbeatAcked => return Verdict::HeartbeatAcked,
             Screening::Sack => {
                 return match self.admit(now) {
-                    Admission::Granted => Verdict::Acknowledged,
+                    Admission::Granted if self.guard.has_sack() => Verdict::Acknowledged,
+                    Admission::Granted => Verdict::Dropped(PacketDrop::Unexpected),
                     Admission::Refused(reason) => Verdict::Dropped(reason),
                     Admission::Violation(reason) => Verdict::Violation(reason),
                 };

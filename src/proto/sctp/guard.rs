@@ -65,7 +65,7 @@ pub(super) enum Screening {
     Abort(Option<u16>),
     /// The peer answers our HEARTBEAT, and the packet holds nothing else. Verified.
     HeartbeatAcked,
-    /// The packet is a SACK, and is not for sctp-proto. Verified.
+    /// The packet is a SACK, and is not for sctp-proto. Verified. [`Guard::has_sack`]: whether it makes sense.
     Sack,
     /// The packet is dropped.
     Drop(PacketDrop),
@@ -184,7 +184,7 @@ impl Guard {
         self.stripped += inspection.stripped;
         match inspection.rewriter.finish() {
             Some(packet) => Screening::Rewritten(packet),
-            None if !self.pending.sack.is_empty() => Screening::Sack,
+            None if self.pending.load.has_sack() => Screening::Sack,
             None if inspection.heartbeat_acked => Screening::HeartbeatAcked,
             None => Screening::Drop(PacketDrop::Unexpected),
         }
@@ -255,8 +255,9 @@ impl Guard {
             }
             kind::SACK if self.pending.sack.is_empty() => {
                 let verdict = sack::verdict(ledger, chunk, &mut self.pending.violation)?;
+                // Reading it has its cost, whatever becomes of it.
+                self.pending.load.add(chunk.kind, chunk.value.len());
                 if verdict == ChunkVerdict::Consume {
-                    self.pending.load.add(chunk.kind, chunk.value.len());
                     self.pending.sack.extend_from_slice(chunk.value);
                 }
                 verdict
@@ -344,7 +345,12 @@ impl Guard {
         self.budget.charge(now, cost);
     }
 
-    /// The value of the SACK in the packet just admitted.
+    /// Whether the packet just admitted has a SACK that makes sense.
+    pub(super) fn has_sack(&self) -> bool {
+        !self.pending.sack.is_empty()
+    }
+
+    /// The SACK in the packet just admitted.
     pub(super) fn sack(&self) -> Option<Sack<'_>> {
         Sack::parse(&self.pending.sack)
     }

@@ -9,18 +9,30 @@ use super::super::wire::{Header, Writer, before, kind};
 use super::scoreboard::Scoreboard;
 use crate::proto::message::StreamId;
 
+/// While the peer leaves more chunks than this unskipped, it is asked once a round trip, and not whenever one more is
+/// abandoned: each request walks all of them.
+const MAX_PROMPT: usize = 256;
+
 #[derive(Debug, Default)]
 pub(super) struct Forward {
-    /// The TSN that the last chunk named, and when it was sent.
-    last: Option<(u32, Instant)>,
+    last: Option<ForwardRequest>,
     is_due: bool,
+}
+
+/// The last request.
+#[derive(Debug, Clone, Copy)]
+struct ForwardRequest {
+    at: Instant,
+    /// The last TSN that was abandoned, and the one that the chunk named: the streams of all may not fit.
+    point: u32,
+    named: u32,
 }
 
 impl Forward {
     /// An acknowledgement came, the probe is due, or the timeout.
     pub(super) fn repeat(&mut self, now: Instant, after: Duration) {
-        if let Some((_, at)) = self.last {
-            self.is_due |= now.saturating_duration_since(at) >= after;
+        if let Some(last) = self.last {
+            self.is_due |= now.saturating_duration_since(last.at) >= after;
         }
     }
 
@@ -32,18 +44,23 @@ impl Forward {
         max: usize,
         board: &mut Scoreboard,
     ) -> Option<Bytes> {
-        let Some(point) = board.abandoned_up_to() else {
+        let count = board.abandoned();
+        if count == 0 {
             self.last = None;
             self.is_due = false;
             return None;
-        };
-        let is_new = self.last.is_none_or(|(last, _)| before(last, point));
+        }
+        let point = board.tsn(count - 1);
+        let is_new = self.last.is_none_or(|last| {
+            let is_skipped = !before(board.cumulative(), last.named);
+            is_skipped || (before(last.point, point) && count <= MAX_PROMPT)
+        });
         if !is_new && !self.is_due {
             return None;
         }
         self.is_due = false;
         let (named, value) = write(point, max, board);
-        self.last = Some((named, now));
+        self.last = Some(ForwardRequest { at: now, point, named });
         if let Some(position) = board.position(named) {
             board.advance_sent(position + 1);
         }
@@ -107,6 +124,33 @@ mod tests {
         assert_eq!(bench.sack(0, &[], &[])[0].skips_to, Some(1));
         bench.sack(1, &[], &[]);
         assert!(skips(&bench.pass(ms(10_000))).is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_skips_nothing_is_not_asked_for_each_message_that_is_abandoned() {
+        let mut bench = Bench::new(ms(50));
+        for message in 0..600 {
+            bench.write(10, Some(SendLimit::Deadline(bench.now + ms(10 + message))));
+        }
+        bench.send();
+        let sent = bench.pass(ms(700));
+        let requests = sent.iter().filter(|(_, packet)| packet.skips_to.is_some()).count();
+        assert!((200..300).contains(&requests), "{requests} for 600 messages");
+        // Once it has skipped some, it is asked for the others.
+        let skips = bench.sack(400, &[], &[]).into_iter().find_map(|packet| packet.skips_to);
+        assert_eq!(skips, Some(600));
+    }
+
+    #[test]
+    fn what_had_no_room_is_named_once_the_peer_has_skipped_the_rest() {
+        let streams: Vec<_> = (0..400).map(|stream| (stream, 0, true)).collect();
+        let (mut forward, mut board) = (Forward::default(), board(&streams));
+        let header = Header { source_port: 5000, destination_port: 5001, tag: 9 };
+        let now = crate::proto::sctp::testing::start();
+        let mut takes = |board: &mut Scoreboard| forward.take(now, header, 1195, board).is_some();
+        assert_eq!([0, 1, 2].map(|_| takes(&mut board)), [true, false, false]);
+        (0..293).for_each(|_| drop(board.pop()));
+        assert_eq!([0, 1, 2].map(|_| takes(&mut board)), [true, false, false]);
     }
 
     /// Abandoned chunks: the stream, the sequence number, and whether it is ordered.

@@ -206,6 +206,8 @@ pub(super) struct Scoreboard {
     sent: usize,
     /// There is no lost chunk before this position.
     lost_from: usize,
+    /// All chunks before this position are abandoned.
+    abandoned: usize,
     totals: ScoreboardTotals,
 }
 
@@ -216,6 +218,7 @@ impl Scoreboard {
             ring: VecDeque::new(),
             sent: 0,
             lost_from: 0,
+            abandoned: 0,
             totals: ScoreboardTotals::default(),
         }
     }
@@ -333,6 +336,7 @@ impl Scoreboard {
         self.first = self.first.wrapping_add(1);
         self.sent = self.sent.saturating_sub(1);
         self.lost_from = self.lost_from.saturating_sub(1);
+        self.abandoned = self.abandoned.saturating_sub(1);
         if self.ring.is_empty() {
             self.ring.shrink_to(KEPT);
         }
@@ -370,13 +374,13 @@ impl Scoreboard {
         entries.any(|entry| !entry.abandoned && under_way.contains(&entry.progress))
     }
 
-    /// The last TSN of the abandoned chunks that begin the ring, if there is one.
-    pub(super) fn abandoned_up_to(&self) -> Option<u32> {
-        if self.totals.abandoned_chunks == 0 {
-            return None;
+    /// How many abandoned chunks begin the ring.
+    pub(super) fn abandoned(&mut self) -> usize {
+        if self.totals.abandoned_chunks > 0 {
+            let rest = self.ring.range(self.abandoned.min(self.ring.len())..);
+            self.abandoned += rest.take_while(|entry| entry.abandoned).count();
         }
-        let count = self.ring.iter().take_while(|entry| entry.abandoned).count();
-        (count > 0).then(|| self.tsn(count - 1))
+        self.abandoned
     }
 
     /// Releases memory that is not in use.
@@ -393,6 +397,7 @@ impl Scoreboard {
         assert!(self.sent <= self.ring.len(), "{} of {} are sent", self.sent, self.ring.len());
         let is_lost = |entry: &Entry| entry.progress == ChunkProgress::Lost;
         assert!(!self.ring.iter().take(self.lost_from).any(is_lost), "a loss is overlooked");
+        assert!(self.ring.iter().take(self.abandoned).all(|entry| entry.abandoned));
     }
 }
 
@@ -439,7 +444,7 @@ mod tests {
         board.update(0, |entry| entry.lose(false));
         assert_eq!(board.get(0).map(|entry| entry.progress), Some(ChunkProgress::Dropped));
         assert_eq!(sums(&board), (0, 0, 0, 1, 0));
-        assert_eq!((board.totals().abandoned_chunks, board.abandoned_up_to()), (1, Some(1)));
+        assert_eq!((board.totals().abandoned_chunks, board.abandoned()), (1, 1));
         while board.pop().is_some() {
             board.assert_sums();
         }
@@ -479,6 +484,24 @@ mod tests {
         assert_eq!(board.first_lost(), Some(3));
         board.pop();
         assert_eq!(board.first_lost(), Some(2));
+    }
+
+    #[test]
+    fn the_abandoned_chunks_that_begin_the_ring_are_counted_as_they_become_more_and_fewer() {
+        let mut board = board(1, 6);
+        let mut abandoned = |positions: &[usize], pops: usize| {
+            for position in positions {
+                board.update(*position, |entry| entry.abandoned = true);
+            }
+            (0..pops).for_each(|_| drop(board.pop()));
+            let count = board.abandoned();
+            board.assert_sums();
+            count
+        };
+        assert_eq!(abandoned(&[1, 2], 0), 0);
+        assert_eq!(abandoned(&[], 1), 2);
+        assert_eq!(abandoned(&[2], 1), 2);
+        assert_eq!(abandoned(&[], 3), 0);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::scoreboard::{ChunkProgress, Scoreboard};
 /// The most chunks that a packet repeats.
 const MAX_COPIES: usize = 3;
 
+/// How far a packet looks back for them: a peer that leaves one chunk unacknowledged makes the ring long.
+const MAX_LOOK_BACK: usize = 16;
+
 /// The largest payload that is repeated.
 const MAX_LEN: u16 = 300;
 
@@ -45,7 +48,7 @@ pub(super) fn copies(
     }
     let mut len = len;
     let mut found = 0;
-    for position in (0..begin).rev() {
+    for position in (0..begin).rev().take(MAX_LOOK_BACK) {
         let Some(entry) = board.get(position).filter(|entry| entry.len <= MAX_LEN) else { break };
         if entry.progress != ChunkProgress::Flying || entry.abandoned {
             continue;
@@ -80,6 +83,23 @@ mod tests {
                 bench.now += ms(1);
             }
             assert!(largest <= max_packet.min(MAX_PACKET), "{largest} bytes");
+        }
+    }
+
+    #[test]
+    fn a_packet_looks_back_no_further_than_sixteen_chunks() {
+        for (arrived, copied) in [(15, &[1, 17][..]), (16, &[18])] {
+            let mut bench = Bench::new(ms(50));
+            for _ in 0..=arrived {
+                bench.write_and_send(1, 10);
+            }
+            (1..=arrived).for_each(|position| {
+                bench
+                    .control
+                    .board
+                    .update(position, |entry| entry.progress = ChunkProgress::Arrived);
+            });
+            assert_eq!(tsns(&bench.write_and_send(1, 10)), copied);
         }
     }
 
