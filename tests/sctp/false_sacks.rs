@@ -123,6 +123,26 @@ fn a_peer_that_takes_everything_back_again_and_again_is_sent_little() {
 }
 
 #[test]
+fn what_is_acknowledged_beyond_a_gap_that_never_closes_is_charged_and_bounded() {
+    let mut stage = open();
+    let mut highest = 0;
+    let mut sent = stage.drain();
+    for _ in 0..600 {
+        refill(&mut stage);
+        sent.extend(stage.pass(STEP));
+        highest = data_of(&stage, &sent).0.into_iter().fold(highest, u32::max);
+        let gaps: &[_] = if highest >= 2 { &[(2, highest as u16)] } else { &[] };
+        sent = stage.send(&[sack(before(&stage), 1 << 20, gaps)]);
+    }
+    let queued = stage.sctp.queued_bytes();
+    let inside = stage.sctp.bytes_held() - queued - 64 * (queued / 1000);
+    assert!(inside >= 1064 * (highest as usize - 1), "{inside} bytes for {highest} messages");
+    // Two flights of 128 KiB, and what was in flight when they were reached.
+    assert!(inside < 3 * 128 * 1024 + 16_384, "{inside} bytes");
+    stage.assert_alive();
+}
+
+#[test]
 fn acknowledging_at_once_whatever_is_sent_makes_a_flood_of_one_flight_per_sack() {
     let mut stage = open();
     refill(&mut stage);

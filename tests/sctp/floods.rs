@@ -202,7 +202,8 @@ fn sending_stops_while_too_many_tsns_wait_for_a_missing_one() {
                 stage.send(&[sack(last, 1 << 20, &[(2, highest as u16)])]);
             }
         }
-        assert!(highest > 4000, "sending continues for a while: {highest}");
+        // Two flights of 128 KiB, in which a message of 10 bytes counts for 74.
+        assert!(highest > 3500, "sending continues for a while: {highest}");
         assert!(highest < 4096 + 2048, "{highest}");
         // The missing TSN arrives, and sending continues.
         stage.send(&[sack(last.wrapping_add(highest), 1 << 20, &[])]);

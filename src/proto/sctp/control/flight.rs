@@ -1,7 +1,9 @@
 //! How many bytes may have left the send queues and be unacknowledged.
 //!
 //! The bound follows the round trip, so that it fills a path of 40 Mbit/s up to 100 ms and no
-//! association takes more memory than its path needs. It counts payload, and 64 bytes per message.
+//! association takes more memory than its path needs. It counts payload, and 64 bytes per message. What the peer has
+//! reported beyond a gap is no longer in flight, but is kept until the gap closes. While that is more than
+//! two flights, nothing is added: a gap closes within a round trip or two.
 
 use std::time::Duration;
 
@@ -69,7 +71,7 @@ impl Flight {
         let waiting = totals.waiting + uncut.bytes;
         let bytes = waiting + totals.flying + totals.lost;
         let messages = totals.messages + uncut.len();
-        if chunks + uncut.len() >= MAX_CHUNKS {
+        if chunks + uncut.len() >= MAX_CHUNKS || totals.arrived > 2 * bound {
             return Admittance::Full;
         }
         if waiting > 0 && waiting + len > MAX_WAITING.max(sendable) {
@@ -146,6 +148,13 @@ mod tests {
         assert_eq!(admits(1, flying(2047, 2047), 1, 0), Admittance::Full);
         assert_eq!(admits(1, flying(0, 0), MAX_CHUNKS, 0), Admittance::Full);
         assert_eq!(admits(1, flying(0, 0), MAX_CHUNKS - 1, 0), Admittance::Now);
+    }
+
+    #[test]
+    fn nothing_is_added_while_the_peer_leaves_a_gap_before_more_than_two_flights() {
+        let beyond = |arrived| ScoreboardTotals { arrived, ..ScoreboardTotals::default() };
+        assert_eq!(admits(1, beyond(256 * KIB), 1, 0), Admittance::Now);
+        assert_eq!(admits(1, beyond(256 * KIB + 1), 1, 0), Admittance::Full);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::super::counters::MessageTally;
 use super::super::wire::before;
 use super::outgoing::{Cut, SendLimit};
@@ -230,10 +232,11 @@ fn positions(message: &LimitedMessage, board: &Scoreboard) -> std::ops::Range<us
     begin.min(end)..end
 }
 
-/// Marks a chunk of a message that is given up.
+/// Marks a chunk of a message that is given up. Its payload is not sent again.
 pub(super) fn abandon(board: &mut Scoreboard, position: usize) {
     board.update(position, |entry| {
         entry.abandoned = true;
+        entry.chunk.payload = Bytes::new();
         if matches!(entry.progress, ChunkProgress::Waiting | ChunkProgress::Lost) {
             entry.progress = ChunkProgress::Dropped;
         }
@@ -242,6 +245,7 @@ pub(super) fn abandon(board: &mut Scoreboard, position: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Outgoing;
     use super::super::testing::{Bench, SEGMENT, ms, tsns};
     use super::*;
 
@@ -326,6 +330,22 @@ mod tests {
             assert_eq!(tallies(&bench), (0, 1));
             assert_eq!(sent.last().unwrap().1.skips_to, Some(1));
         }
+    }
+
+    #[test]
+    fn what_is_given_up_gives_its_memory_back_although_the_peer_skips_nothing() {
+        let mut bench = Bench::new(ms(50));
+        let payload = Bytes::from(vec![0; 5 * SEGMENT]);
+        let limit = Some(SendLimit::Deadline(bench.now + ms(20)));
+        let message =
+            Outgoing { stream: 7, ppid: 53, payload: payload.clone(), ordered: true, limit };
+        bench.control.write(message);
+        assert_eq!(tsns(&bench.send()), [1, 2, 3, 4, 5]);
+        bench.sack(0, &[(2, 2)], &[]);
+        assert!(!payload.is_unique());
+        bench.pass(ms(20));
+        assert!(payload.is_unique());
+        assert!(!bench.control.is_empty());
     }
 
     #[test]

@@ -265,11 +265,13 @@ impl Control {
         self.messages.holds(stream) || self.board.is_under_way(stream)
     }
 
-    /// The charge of the messages that are not acknowledged.
+    /// The charge of the messages that are not acknowledged cumulatively. A chunk that was abandoned has only a place in
+    /// the ring, for which it counts like a message.
     pub(super) fn charge(&self) -> usize {
         let totals = self.board.totals();
-        let messages = totals.messages + self.messages.len();
-        self.messages.bytes + totals.waiting + totals.flying + totals.lost + 64 * messages
+        let kept = totals.waiting + totals.flying + totals.lost + totals.arrived;
+        let records = totals.messages + totals.abandoned_chunks + self.messages.len();
+        self.messages.bytes + kept + 64 * records
     }
 
     /// The bytes of chunks that the peer has acknowledged.

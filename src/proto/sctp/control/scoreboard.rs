@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::super::wire::{DATA_HEADER, flag};
 use super::rate::SentState;
-use crate::proto::message::StreamId;
+use crate::proto::message::{StreamId, charge};
 
 /// Where a chunk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) enum ChunkProgress {
 /// A DATA chunk.
 #[derive(Debug)]
 pub(super) struct StoredChunk {
-    /// Shares the memory of the message.
+    /// Shares the memory of the message. Empty once the message is abandoned.
     pub(super) payload: Bytes,
     pub(super) ppid: u32,
     pub(super) stream: StreamId,
@@ -135,7 +135,7 @@ impl Entry {
     }
 }
 
-/// Sums over the ring. All but the numbers are payload bytes.
+/// Sums over the ring. All but the numbers and the charge are payload bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ScoreboardTotals {
     pub(super) waiting: usize,
@@ -146,6 +146,8 @@ pub(super) struct ScoreboardTotals {
     /// The number of messages in the three above.
     pub(super) messages: usize,
     pub(super) lost_chunks: usize,
+    /// The charge of what has arrived beyond a gap. The peer may take it back, so it is kept.
+    pub(super) arrived: usize,
     pub(super) arrived_chunks: usize,
     pub(super) abandoned_chunks: usize,
     /// Flying chunks that were sent more than once.
@@ -168,7 +170,12 @@ impl ScoreboardTotals {
                 change(&mut self.lost, len);
                 change(&mut self.lost_chunks, 1);
             }
-            ChunkProgress::Arrived => change(&mut self.arrived_chunks, 1),
+            ChunkProgress::Arrived => {
+                change(&mut self.arrived_chunks, 1);
+                if !entry.abandoned {
+                    change(&mut self.arrived, if entry.chunk.ends() { charge(len) } else { len });
+                }
+            }
             ChunkProgress::Dropped => {}
         }
         if entry.abandoned {
@@ -429,7 +436,7 @@ mod tests {
         let mut board = board(1, 2);
         let sums = |board: &Scoreboard| {
             let totals = board.totals();
-            (totals.waiting, totals.flying, totals.lost, totals.arrived_chunks, totals.messages)
+            (totals.waiting, totals.flying, totals.lost, totals.arrived, totals.messages)
         };
         assert_eq!(sums(&board), (200, 0, 0, 0, 1));
         set(&mut board, 0, ChunkProgress::Flying);
@@ -439,11 +446,12 @@ mod tests {
         board.update(1, |entry| entry.lose(false));
         assert_eq!(sums(&board), (0, 100, 100, 0, 1), "copies are not lost with their packet");
         set(&mut board, 1, ChunkProgress::Arrived);
-        assert_eq!(sums(&board), (0, 100, 0, 1, 0));
+        assert_eq!(sums(&board), (0, 100, 0, 164, 0), "the second chunk ends the message");
+        assert_eq!(board.totals().arrived_chunks, 1);
         board.update(0, |entry| entry.abandoned = true);
         board.update(0, |entry| entry.lose(false));
         assert_eq!(board.get(0).map(|entry| entry.progress), Some(ChunkProgress::Dropped));
-        assert_eq!(sums(&board), (0, 0, 0, 1, 0));
+        assert_eq!(sums(&board), (0, 0, 0, 164, 0));
         assert_eq!((board.totals().abandoned_chunks, board.abandoned()), (1, 1));
         while board.pop().is_some() {
             board.assert_sums();
