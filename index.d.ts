@@ -970,8 +970,8 @@ export type SctpStreamParameters = {
  * No option sets these limits on a peer: fragments of incomplete messages (4,096 of a WebRTC client, 16,384 of other
  * peers, or one per 512 bytes of the receive window if that is more), half as many chunks received beyond a lost
  * packet, 8,192 streams that a WebRTC client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096
- * TSNs plus 512 KiB that it has not acknowledged cumulatively, and a quarter of a core for its packets and the
- * routing of its messages.
+ * TSNs plus 512 KiB that it has not acknowledged cumulatively, of which at most 1.5 MiB are acknowledged beyond a gap,
+ * and a quarter of a core for its packets, the routing of its messages and, of a WebRTC client, what is sent to it.
  */
 export type SctpOptions = {
   /** The largest message that DataConsumers send; larger ones are dropped and counted. Default 262144. */
@@ -1139,7 +1139,8 @@ export type BaseTransportStats = {
   sctpPacketsUnexpected?: number;
   /**
    * With SCTP: packets dropped because the peer exceeded its share of the worker's time, a quarter of a core, which
-   * includes the routing of its messages (not on a PipeTransport), or because 1 MiB of them waits to be routed.
+   * includes the routing of its messages (not on a PipeTransport) and what is sent to a WebRTC client, or because
+   * 1 MiB of them waits to be routed.
    */
   sctpPacketsOverload?: number;
   /** With SCTP: chunks removed from packets, e.g. of an unknown type. */

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use datasoup::proto::message::{Message, Ppid, Reliability};
-use datasoup::proto::sctp::{EndReason, SctpState};
+use datasoup::proto::sctp::{EndReason, SctpConfig, SctpState};
 
 use crate::peers::{config, numbered, pair};
 use crate::puppet::*;
@@ -159,6 +159,49 @@ fn acknowledging_at_once_whatever_is_sent_makes_a_flood_of_one_flight_per_sack()
     assert!(most <= MOST, "{most} bytes after one SACK");
     assert!(stage.sctp.bytes_held() < 2_100_000 + MOST);
     stage.assert_alive();
+}
+
+#[test]
+fn what_is_sent_comes_out_of_the_share_of_a_peer_that_acknowledges_at_once() {
+    let mut stage = open();
+    refill(&mut stage);
+    let mut sent = stage.drain();
+    let (mut highest, mut packets) = (0, 0);
+    // The path seems to be long until the window is open. Then the share is used up but for 10 ms.
+    for step in 0..2000 {
+        highest = data_of(&stage, &sent).0.into_iter().fold(highest, u32::max);
+        refill(&mut stage);
+        if step == 10 {
+            stage.sctp.charge(stage.now, 240_000_000);
+        }
+        let last = before(&stage).wrapping_add(highest);
+        sent = stage.send(&[sack(last, 1 << 30, &[])]);
+        let pause = if step < 10 { Duration::from_millis(200) } else { Duration::from_micros(20) };
+        sent.extend(stage.pass(pause));
+        if step >= 10 {
+            packets += data_of(&stage, &sent).0.len();
+        }
+    }
+    // 10 ms, and a quarter of the 40 ms that have passed: 1 us for each packet, and more for each SACK.
+    assert!((5000..21_000).contains(&packets), "{packets} packets");
+    stage.pass(Duration::from_secs(1));
+    stage.assert_alive();
+}
+
+#[test]
+fn a_router_is_not_charged_for_what_is_sent_to_it() {
+    for (data_channels, count) in [(true, 0), (false, 9)] {
+        let mut stage = Stage::new(SctpConfig { data_channels, ..config() });
+        stage.sctp.open_stream(1, Reliability::RELIABLE);
+        stage.sctp.charge(stage.now, 251_000_000);
+        for number in 0..9 {
+            stage.sctp.send(stage.now, 1, numbered(number, 1000)).expect("room");
+        }
+        let sent = stage.drain();
+        assert_eq!(data_of(&stage, &sent).0.len(), count);
+        let later = stage.pass(Duration::from_millis(6));
+        assert_eq!(data_of(&stage, &later).0.len(), 9 - count);
+    }
 }
 
 /// Four chunks are in flight.

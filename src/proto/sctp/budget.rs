@@ -7,13 +7,20 @@ use super::wire::kind;
 
 /// A peer's packets may take one in this many nanoseconds of the core. A packet with one DATA chunk
 /// costs 1.3 us if nothing is held: a quarter of a core is 190,000 of them per second, more than
-/// DTLS lets through, and leaves the others three quarters. The routing of its messages comes out of the
-/// same quarter.
+/// DTLS lets through, and leaves the others three quarters. The routing of its messages and what is sent
+/// to it come out of the same quarter.
 const SHARE: u32 = 4;
 
 /// What may be saved up: a round trip or two of a fast peer's packets, which arrive in one turn if
 /// the thread was busy elsewhere.
 const BURST: Duration = Duration::from_millis(250);
+
+/// What must be left again before more is sent to the peer, so that timers are few.
+const SENDING: Duration = Duration::from_micros(250);
+
+/// What a packet to the peer costs in nanoseconds, with DTLS and the kernel. Packets that acknowledgements let leave are
+/// many in a turn, so the calls are shared.
+pub(super) const PACKET_COST: u64 = 1000;
 
 /// A token bucket of CPU time. A peer that empties it has its packets dropped, which its congestion
 /// control understands.
@@ -39,6 +46,16 @@ impl CpuBudget {
     pub(super) fn charge(&mut self, now: Instant, cost: u64) {
         self.refund(now);
         self.used = self.used.saturating_add(Duration::from_nanos(cost));
+    }
+
+    /// When more may be sent to a peer that has used its share. `None`: at once.
+    pub(super) fn used_until(&mut self, now: Instant) -> Option<Instant> {
+        if self.used <= BURST {
+            return None;
+        }
+        self.refund(now);
+        let excess = self.used.checked_sub(BURST).filter(|it| !it.is_zero())?;
+        Some(now + (excess + SENDING) * SHARE)
     }
 
     fn refund(&mut self, now: Instant) {
@@ -130,6 +147,20 @@ mod tests {
         assert!(!budget.take(now, 1));
         now += BURST * SHARE;
         assert!(budget.take(now, all));
+    }
+
+    #[test]
+    fn a_peer_that_has_used_its_share_is_sent_more_once_there_is_some_again() {
+        let mut now = start();
+        let mut budget = CpuBudget::default();
+        budget.charge(now, BURST.as_nanos() as u64);
+        assert_eq!(budget.used_until(now), None);
+        budget.charge(now, 1_000_000);
+        assert_eq!(budget.used_until(now), Some(now + Duration::from_millis(5)));
+        now += Duration::from_millis(3);
+        assert_eq!(budget.used_until(now), Some(now + Duration::from_millis(2)));
+        now += Duration::from_millis(1);
+        assert_eq!(budget.used_until(now), None);
     }
 
     #[test]

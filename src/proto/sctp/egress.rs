@@ -359,10 +359,10 @@ mod tests {
         for stream in [1, 2] {
             control.write(message(stream));
         }
-        control.transmit(now, HEADER, false, &mut |_| {});
+        control.transmit(now, HEADER, false, None, &mut |_| {});
         emit(&mut control);
         control.write(message(3));
-        control.transmit(now, HEADER, false, &mut |_| {});
+        control.transmit(now, HEADER, false, None, &mut |_| {});
         emit(&mut control);
         assert_eq!(control.highest_sent(), 102);
         assert_eq!(packets, [Some(101); 2]);

@@ -400,7 +400,9 @@ impl Engine {
     ) -> Result<(), Oversize> {
         self.gather(now, &mut send)?;
         if let Some(header) = self.header() {
-            self.control.transmit(now, header, more, &mut send);
+            let not_before = self.guard.used_until(now);
+            let packets = self.control.transmit(now, header, more, not_before, &mut send);
+            self.guard.charge_sent(now, packets);
         }
         self.note_tsns();
         if self.control.holes_due(now)

@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::CpuBudget;
+use super::budget::{CpuBudget, PACKET_COST};
 use super::counters::PacketDrop;
 use super::event::EndReason;
 use super::ledger::Ledger;
@@ -112,6 +112,8 @@ pub(super) struct Guard {
     gap_limit: GapLimit,
     max_streams: usize,
     budget: CpuBudget,
+    /// What each packet to the peer takes of it. A router is sent what it consumes for many.
+    packet_cost: u64,
     pending: PendingEffects,
     /// HEARTBEATs of ours without an answer.
     pub(super) unanswered_heartbeats: u8,
@@ -134,6 +136,7 @@ impl Guard {
             gap_limit: GapLimit { chunks: max_held / 2, bytes: window },
             max_streams: if client { MAX_CLIENT_STREAMS } else { usize::MAX },
             budget: CpuBudget::default(),
+            packet_cost: if client { PACKET_COST } else { 0 },
             pending: PendingEffects::default(),
             unanswered_heartbeats: 0,
             stripped: 0,
@@ -343,6 +346,19 @@ impl Guard {
     /// See [`CpuBudget::charge`].
     pub(super) fn charge(&mut self, now: Instant, cost: u64) {
         self.budget.charge(now, cost);
+    }
+
+    /// When more may be sent to a peer that has used its share of CPU time. `None`: at once.
+    pub(super) fn used_until(&mut self, now: Instant) -> Option<Instant> {
+        self.budget.used_until(now).filter(|_| self.packet_cost > 0)
+    }
+
+    /// Charges the peer for packets that were sent to it.
+    pub(super) fn charge_sent(&mut self, now: Instant, packets: u32) {
+        let cost = self.packet_cost * u64::from(packets);
+        if cost > 0 {
+            self.budget.charge(now, cost);
+        }
     }
 
     /// Whether the packet just admitted has a SACK that makes sense.

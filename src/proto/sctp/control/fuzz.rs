@@ -252,7 +252,9 @@ impl Scene {
             self.control.handle_timeout(self.now);
         }
         let mut packets = Vec::new();
-        self.control.transmit(self.now, HEADER, more, &mut |packet| packets.push(packet.to_vec()));
+        let mut send = |packet: &[u8]| packets.push(packet.to_vec());
+        let count = self.control.transmit(self.now, HEADER, more, None, &mut send);
+        assert_eq!(packets.len(), count as usize);
         self.note_cut();
         packets.iter().for_each(|packet| self.look_at(packet));
         if self.control.holes_due(self.now) {

@@ -129,8 +129,10 @@ pub(super) struct Control {
     probe: bool,
     /// The chunk that the last probe sent again, until it is known whether it was lost.
     probed: Option<Probed>,
-    /// When the pacer lets the next packet leave.
+    /// When the pacer lets the next packet leave, or the peer has some of its share again.
     paced_until: Option<Instant>,
+    /// How many packets have left since [`Self::transmit`] was called.
+    left: u32,
     limited: WindowLimited,
     /// The bytes marked lost since the last acknowledgement.
     newly_lost: usize,
@@ -172,6 +174,7 @@ impl Control {
             probe: false,
             probed: None,
             paced_until: None,
+            left: 0,
             limited: WindowLimited::default(),
             newly_lost: 0,
             retransmitted: Retransmitted::default(),

@@ -33,24 +33,27 @@ enum RetransmitReason {
 }
 
 impl Control {
-    /// Hands the packets that may leave to `send`. `more`: messages wait in the queues.
+    /// Hands the packets that may leave to `send`. Returns how many. `more`: messages wait in the queues.
+    /// `not_before`: only probes and FORWARD-TSNs leave until then.
     pub(in super::super) fn transmit(
         &mut self,
         now: Instant,
         header: Header,
         more: bool,
+        not_before: Option<Instant>,
         send: &mut impl FnMut(&[u8]),
-    ) {
+    ) -> u32 {
         self.paced_until = None;
         self.lifetimes.expire(now, &mut self.board);
         if self.is_empty() {
-            return;
+            return 0;
         }
         // The remaining chunks of a message that was given up are skipped with the others.
         self.refill(now);
         let mut writer = std::mem::take(&mut self.writer);
-        self.transmit_with(now, header, more, &mut writer, send);
+        self.transmit_with(now, header, more, not_before, &mut writer, send);
         self.writer = writer;
+        std::mem::take(&mut self.left)
     }
 
     fn transmit_with(
@@ -58,6 +61,7 @@ impl Control {
         now: Instant,
         header: Header,
         more: bool,
+        not_before: Option<Instant>,
         writer: &mut Writer,
         send: &mut impl FnMut(&[u8]),
     ) {
@@ -73,7 +77,7 @@ impl Control {
             self.refill(now);
             let Some(next) = self.next() else { break };
             let rate = self.congestion.pacing_rate(&self.rtt);
-            self.paced_until = self.pacer.wait(now, rate, &self.rtt);
+            self.paced_until = not_before.or_else(|| self.pacer.wait(now, rate, &self.rtt));
             if self.paced_until.is_some() {
                 self.limited.now = true;
                 return;
@@ -299,6 +303,7 @@ impl Control {
     }
 
     fn on_left(&mut self, now: Instant, bytes: usize, asks: bool) {
+        self.left += 1;
         self.pacer.on_sent(bytes);
         if let Some(recovery) = &mut self.recovery {
             recovery.on_sent(bytes);
@@ -322,6 +327,7 @@ impl Control {
 mod tests {
     use super::super::SendLimit;
     use super::super::testing::{Bench, SEGMENT, ms, tsns};
+    use super::Header;
 
     #[test]
     fn the_first_flight_is_the_initial_window() {
@@ -348,6 +354,22 @@ mod tests {
         assert_eq!(tsns(&sent), (1..=60).collect::<Vec<_>>());
         // A chunk takes 48 bytes.
         assert_eq!(sent.iter().map(|it| it.tsns.len()).collect::<Vec<_>>(), [24, 24, 12]);
+    }
+
+    #[test]
+    fn nothing_new_leaves_to_a_peer_that_has_used_its_share_until_there_is_some_again() {
+        let mut bench = Bench::new(ms(50));
+        (0..5).for_each(|_| bench.write(SEGMENT, None));
+        let until = bench.now + ms(7);
+        let transmit = |bench: &mut Bench, not_before| {
+            let header = Header { source_port: 5000, destination_port: 5001, tag: 9 };
+            bench.control.transmit(bench.now, header, false, not_before, &mut |_| {})
+        };
+        assert_eq!(transmit(&mut bench, Some(until)), 0);
+        assert_eq!(bench.control.poll_timeout(), Some(until));
+        bench.now = until;
+        bench.control.handle_timeout(until);
+        assert_eq!(transmit(&mut bench, None), 5);
     }
 
     #[test]

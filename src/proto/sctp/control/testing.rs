@@ -54,7 +54,8 @@ impl Bench {
     /// What leaves now.
     pub(super) fn send(&mut self) -> Vec<Sent> {
         let mut packets = Vec::new();
-        self.control.transmit(self.now, HEADER, false, &mut |packet| packets.push(read(packet)));
+        let mut send = |packet: &[u8]| packets.push(read(packet));
+        self.control.transmit(self.now, HEADER, false, None, &mut send);
         packets
     }
 
