@@ -104,7 +104,7 @@ const KB: &str = "kB/s";
 
 pub(crate) const ROWS: &[Row] = rows![
     "50 ms, down": DOWN, Path::new(50), Work::Bulk(10), [at_least(KB, 4400.0)];
-    "50 ms, up": UP, Path::new(50), Work::Bulk(10), [at_least(KB, 1750.0)];
+    "50 ms, up": UP, Path::new(50), Work::Bulk(10), [at_least(KB, 1840.0)];
     "200 ms": DOWN, Path::new(200), Work::Bulk(20), [at_least(KB, 2000.0)];
     "50 ms, 1 % lost": DOWN, Path::new(50).losing(0.01), Work::Bulk(10), [at_least(KB, 400.0)];
     "50 ms, 1 % lost, BBR": &[(BBR, DCSCTP), (BBR, CUBIC)], Path::new(50).losing(0.01), Work::Bulk(10),
@@ -151,9 +151,9 @@ impl Row {
         self.flows.chunks(if shared { self.flows.len() } else { 1 })
     }
 
-    /// How many seeds a test needs: with few losses, the result depends on where they fall.
+    /// How many seeds a test needs: the result depends on which packets are lost or late.
     pub(crate) fn enough_seeds(&self) -> u64 {
-        if self.path.loss > 0.0 { 5 } else { 1 }
+        if self.path.loss > 0.0 || self.path.late > 0.0 { 5 } else { 1 }
     }
 
     /// The figures of the row for one of its cases.

@@ -1,5 +1,5 @@
-//! What transmission control achieves on paths with delay, loss or reordering: the rows of `common/rows.rs`. Without
-//! loss one seed is enough; `npm run bench:layers -- paths` takes the medians of five.
+//! What transmission control achieves on paths with delay, loss or reordering: the rows of `common/rows.rs`, with the
+//! medians of five seeds where chance decides, as `npm run bench:layers -- paths` takes them.
 
 use crate::rows::{ROWS, Row};
 
