@@ -82,7 +82,7 @@ impl Flight {
         }
         let large = totals.large + uncut.large;
         let counted = bytes.saturating_sub(large) + large.min(half);
-        if messages == 0 || counted + 64 * messages + charge(len) <= bound {
+        if bytes == 0 || counted + 64 * messages + charge(len) <= bound {
             Admittance::Now
         } else {
             Admittance::Full
@@ -146,6 +146,8 @@ mod tests {
         assert_eq!(admits(945, flying(130_000, 1), 1, 0), Admittance::Full);
         assert_eq!(admits(1, flying(1024, 2000), 1, 0), Admittance::Now);
         assert_eq!(admits(1, flying(2047, 2047), 1, 0), Admittance::Full);
+        // The peer has acknowledged the last chunk of each message, and no other.
+        assert_eq!(admits(1, flying(128 * KIB, 0), 1, 0), Admittance::Full);
         assert_eq!(admits(1, flying(0, 0), MAX_CHUNKS, 0), Admittance::Full);
         assert_eq!(admits(1, flying(0, 0), MAX_CHUNKS - 1, 0), Admittance::Now);
     }

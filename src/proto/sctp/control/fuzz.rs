@@ -5,7 +5,10 @@
 //! has given up, or does not finish once the peer is honest.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use super::super::wire::{Chunk, Data, Header, Sack, before, checksum_matches, kind, u32_at};
 use super::*;
@@ -24,6 +27,16 @@ const LARGEST_FLIGHT: usize = 1 << 20;
 /// The most TSNs that a run uses.
 const MAX_CHUNKS: usize = 100_000;
 
+/// What messages are parts of. Each byte depends on its place, so that chunks in a wrong order are seen.
+static DATA: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut state = 1u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..256 + LARGEST).map(next).collect()
+});
+
 /// What the target knows of a chunk.
 #[derive(Debug, Clone, Copy)]
 struct Given {
@@ -31,7 +44,8 @@ struct Given {
     flags: u8,
     stream: StreamId,
     len: usize,
-    byte: u8,
+    /// Where its payload begins in [`DATA`].
+    begin: usize,
     limit: Option<SendLimit>,
     /// How often it has left.
     transmissions: u32,
@@ -40,8 +54,8 @@ struct Given {
 /// A message that is not cut to its end.
 #[derive(Debug)]
 struct UncutModel {
-    /// The value of all its bytes.
-    byte: u8,
+    /// Where the rest begins in [`DATA`], and its length.
+    begin: usize,
     rest: usize,
     begins: bool,
     ordered: bool,
@@ -198,18 +212,31 @@ impl Scene {
             }
             let (ordered, stream) = (flags & 1 == 0, u16::from(flags >> 1 & 3));
             self.messages = self.messages.wrapping_add(1);
-            let byte = self.messages;
+            let begin = usize::from(self.messages);
             self.uncut.push_back(UncutModel {
-                byte,
+                begin,
                 rest: len,
                 begins: true,
                 ordered,
                 stream,
                 limit,
             });
-            let payload = vec![byte; len].into();
+            let payload = DATA.slice(begin..begin + len);
             self.control.write(Outgoing { stream, ppid: 53, payload, ordered, limit });
+            self.check_admitted(len);
         }
+    }
+
+    /// A message of this length was admitted and written: the flight is within its bound.
+    fn check_admitted(&self, len: usize) {
+        let control = &self.control;
+        let (totals, bound) = (control.board.totals(), control.flight.bound(&control.rtt));
+        let held = control.messages.bytes + totals.waiting + totals.flying + totals.lost;
+        let large = totals.large + control.messages.large;
+        // A large one may follow anything that leaves it half of the bound.
+        let most = bound.max(len);
+        assert!(held.saturating_sub(large) <= most, "{held} of {bound} bytes, {large} large");
+        assert!(totals.arrived <= 2 * bound, "{} bytes beyond a gap", totals.arrived);
     }
 
     /// Notes the chunks that have been cut, which are the next ones of the messages in their order.
@@ -223,20 +250,22 @@ impl Scene {
             }
             let message = self.uncut.front_mut().expect("a message that was written");
             let (flags, stream, len) =
-                (entry.chunk.flags, entry.chunk.stream, entry.chunk.payload.len());
+                (entry.chunk.flags, entry.chunk.stream, usize::from(entry.len));
             let is_cut_off = len == 0 && !message.begins && entry.abandoned;
             if !is_cut_off {
                 assert_eq!(len, message.rest.min(self.control.segment));
             }
+            let UncutModel { begin, begins, ordered, limit, .. } = *message;
+            message.begin += len;
             message.rest = if is_cut_off { 0 } else { message.rest - len };
-            let UncutModel { byte, rest, begins, ordered, limit, .. } = *message;
+            let rest = message.rest;
             assert_eq!(
                 flags,
                 u8::from(rest == 0) | u8::from(begins) << 1 | u8::from(!ordered) << 2
             );
             assert_eq!(stream, message.stream);
             message.begins = false;
-            self.given.push(Given { flags, stream, len, byte, limit, transmissions: 0 });
+            self.given.push(Given { flags, stream, len, begin, limit, transmissions: 0 });
             if rest == 0 {
                 self.uncut.pop_front();
             }
@@ -305,8 +334,7 @@ impl Scene {
         let given = self.given.get_mut(number as usize).expect("a chunk that was given");
         given.transmissions += 1;
         assert_eq!((chunk.flags & !8, data.stream), (given.flags, given.stream));
-        assert_eq!(data.payload.len(), given.len);
-        assert!(data.payload.iter().all(|byte| *byte == given.byte));
+        assert_eq!(data.payload, &DATA[given.begin..][..given.len]);
         match given.limit {
             None => {}
             Some(SendLimit::Deadline(at)) => assert!(self.now < at, "it is sent too late"),
@@ -407,6 +435,10 @@ impl Scene {
         let totals = control.board.totals();
         let held = control.messages.bytes + totals.waiting + totals.flying + totals.lost;
         assert!(held <= LARGEST_FLIGHT + LARGEST + 65_536, "{held} bytes are held");
+        // Two flights, and what was held when they were reached.
+        let arrived = totals.arrived;
+        let most = 3 * LARGEST_FLIGHT + LARGEST + 65_536 + 64 * flight::MAX_CHUNKS;
+        assert!(arrived <= most, "{arrived} bytes are kept beyond a gap");
         let chunks = control.board.len();
         assert!(chunks <= flight::MAX_CHUNKS + 2 * LARGEST / control.segment, "{chunks} chunks");
         assert!(control.lifetimes.held() <= flight::MAX_CHUNKS + chunks);
