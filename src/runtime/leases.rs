@@ -19,7 +19,7 @@ fn table() -> MutexGuard<'static, Table> {
 }
 
 /// Where ports are counted: those of UDP and TCP, and of two addresses, do not exclude each other.
-type PortSpace = (ListenProtocol, IpAddr);
+pub(super) type PortSpace = (ListenProtocol, IpAddr);
 
 /// A port that this process holds, or is about to ask the kernel for, until this is dropped. Drop it after the socket.
 #[derive(Debug)]
@@ -30,32 +30,48 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// Takes a port that is bound already.
-    pub(super) fn of(space: PortSpace, port: u16) -> Self {
-        table().space(space).hold(port);
-        Self { space, port }
+    /// Takes a port that is bound already. `shares`: its socket lets others have the port.
+    pub(super) fn of(space: PortSpace, port: u16, shares: bool) -> Self {
+        Self::hold(space, table().space(space), port, shares)
     }
 
     /// Takes the first of `ports` that this process neither holds nor was refused.
     pub(super) fn first_free(
         space: PortSpace,
+        shares: bool,
         ports: &mut impl Iterator<Item = u16>,
     ) -> Option<Self> {
         let mut table = table();
         let used = table.space(space);
         let port = ports.find(|port| !used.contains(*port))?;
-        used.hold(port);
-        Some(Self { space, port })
+        Some(Self::hold(space, used, port, shares))
     }
 
     /// Takes the port of this range that was refused the longest ago.
-    pub(super) fn oldest_refused(space: PortSpace, range: PortRange) -> Option<Self> {
+    pub(super) fn oldest_refused(space: PortSpace, shares: bool, range: PortRange) -> Option<Self> {
         let mut table = table();
         let used = table.space(space);
         let index = used.refused.iter().position(|it| (range.min..=range.max).contains(it))?;
         let port = used.refused.remove(index)?;
-        used.hold(port);
-        Some(Self { space, port })
+        Some(Self::hold(space, used, port, shares))
+    }
+
+    /// Takes the port of this range that the fewest sockets of this process share.
+    pub(super) fn shared(space: PortSpace, range: PortRange) -> Option<Self> {
+        let mut table = table();
+        let used = table.space(space);
+        let shared = used
+            .ours
+            .iter()
+            .filter(|(port, held)| held.shares && (range.min..=range.max).contains(*port));
+        let (port, _) = shared.min_by_key(|(_, held)| held.sockets)?;
+        let port = *port;
+        Some(Self::hold(space, used, port, true))
+    }
+
+    fn hold(space: PortSpace, used: &mut UsedPorts, port: u16, shares: bool) -> Self {
+        used.hold(port, shares);
+        Self { space, port }
     }
 
     /// The kernel does not let this process have the port: another process has it, or a socket on other addresses.
@@ -113,10 +129,19 @@ impl Table {
 struct UsedPorts {
     /// A bit for each port that is in one of the others.
     bits: Box<[u64; 1024]>,
-    /// How many sockets of this process have each port. It is more than one with SO_REUSEPORT.
-    ours: FxHashMap<u16, u32>,
+    /// The ports of this process.
+    ours: FxHashMap<u16, HeldPort>,
     /// The ports that were refused, in that order.
     refused: VecDeque<u16>,
+}
+
+/// A port of this process.
+#[derive(Debug, Default)]
+struct HeldPort {
+    /// How many sockets have it. It is more than one with SO_REUSEPORT.
+    sockets: u32,
+    /// Whether they have that option.
+    shares: bool,
 }
 
 impl Default for UsedPorts {
@@ -135,16 +160,18 @@ impl UsedPorts {
         if used { *word |= bit } else { *word &= !bit }
     }
 
-    fn hold(&mut self, port: u16) {
-        *self.ours.entry(port).or_default() += 1;
+    fn hold(&mut self, port: u16, shares: bool) {
+        let held = self.ours.entry(port).or_default();
+        held.sockets += 1;
+        held.shares = shares;
         self.set(port, true);
     }
 
     /// Returns whether no socket of this process has the port any more.
     fn release(&mut self, port: u16) -> bool {
-        let Some(sockets) = self.ours.get_mut(&port) else { return false };
-        *sockets -= 1;
-        let last = *sockets == 0;
+        let Some(held) = self.ours.get_mut(&port) else { return false };
+        held.sockets -= 1;
+        let last = held.sockets == 0;
         if last {
             self.ours.remove(&port);
             self.set(port, false);
@@ -175,7 +202,7 @@ mod tests {
     }
 
     fn next(space: PortSpace) -> Option<Lease> {
-        Lease::first_free(space, &mut (100..=103))
+        Lease::first_free(space, false, &mut (100..=103))
     }
 
     #[test]
@@ -189,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_port_that_several_sockets_share_is_free_after_the_last_of_them() {
-        let shared = [(); 2].map(|()| Lease::of(space(2), 100));
+        let shared = [(); 2].map(|()| Lease::of(space(2), 100, true));
         for lease in shared {
             assert_eq!(next(space(2)).map(|it| it.port), Some(101));
             drop(lease);
@@ -200,14 +227,14 @@ mod tests {
     #[test]
     fn refused_ports_come_last_in_the_order_of_their_refusals() {
         for port in [101, 103, 90] {
-            Lease::of(space(3), port).refuse();
+            Lease::of(space(3), port, false).refuse();
         }
         let free: Vec<Lease> = std::iter::from_fn(|| next(space(3))).collect();
         assert!(free.iter().map(|it| it.port).eq([100, 102]));
         assert_eq!(refused(space(3)), 3);
         let range = PortRange { min: 100, max: 103 };
         let again = |refuse: bool| {
-            let lease = Lease::oldest_refused(space(3), range)?;
+            let lease = Lease::oldest_refused(space(3), false, range)?;
             let port = lease.port;
             if refuse {
                 lease.refuse()
@@ -225,10 +252,10 @@ mod tests {
 
     #[test]
     fn a_released_port_is_worth_a_try_on_all_addresses_where_it_was_refused() {
-        let ours = Lease::of(space(4), 100);
-        let _other = Lease::of(space(5), 102);
+        let ours = Lease::of(space(4), 100, false);
+        let _other = Lease::of(space(5), 102, false);
         for port in [100, 101] {
-            Lease::of(space(5), port).refuse();
+            Lease::of(space(5), port, false).refuse();
         }
         assert_eq!(next(space(5)).map(|it| it.port), Some(103));
         drop(ours);
@@ -238,8 +265,8 @@ mod tests {
 
     #[test]
     fn places_without_sockets_are_forgotten() {
-        Lease::of(space(6), 100).refuse();
-        let _other = Lease::of(space(7), 100);
+        Lease::of(space(6), 100, false).refuse();
+        let _other = Lease::of(space(7), 100, false);
         assert_eq!(refused(space(6)), 0);
     }
 }
