@@ -290,6 +290,36 @@ mod tests {
     use crate::sfu::contract::options::{ListenInfo, PortRange};
     use crate::sfu::contract::parameters::ListenProtocol;
 
+    /// A datagram from port 0 can only be sent with a right that tests may lack; see `sockets/tests.rs`.
+    #[test]
+    fn a_datagram_from_port_0_or_an_address_of_many_hosts_cannot_be_answered() {
+        let answerable = |local: Option<&str>, remote: &str| {
+            let local = local.map(|it| it.parse().expect("an address"));
+            is_answerable(local, remote.parse().expect("an address"))
+        };
+        for remote in ["192.0.2.1:1", "[2001:db8::1]:65535", "127.0.0.1:9", "[::ffff:192.0.2.1]:7"]
+        {
+            assert!(answerable(None, remote), "{remote}");
+        }
+        for remote in [
+            "192.0.2.1:0",
+            "[2001:db8::1]:0",
+            "0.0.0.0:9",
+            "[::]:9",
+            "224.0.0.1:9",
+            "[ff02::1]:9",
+            "255.255.255.255:9",
+        ] {
+            assert!(!answerable(None, remote), "{remote}");
+            assert!(!answerable(Some("192.0.2.2"), remote), "{remote}");
+        }
+        for (local, expected) in
+            [("192.0.2.2", true), ("255.255.255.255", false), ("ff02::1", false)]
+        {
+            assert_eq!(answerable(Some(local), "192.0.2.1:9"), expected, "{local}");
+        }
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
     #[allow(clippy::disallowed_types, reason = "the remote side")]
