@@ -13,8 +13,8 @@ use crate::common::options;
 use crate::common::sim::Conditions;
 use crate::heap::live;
 
-/// The lengths of the lists: around the one at which a set changes its form, and the longest.
-const LENGTHS: [u16; 5] = [10, 1000, 4096, 4097, 65_535];
+/// The lengths of the lists: none, short ones, around the one at which a set changes its form, and the longest.
+const LENGTHS: [u16; 7] = [0, 1, 10, 1000, 4096, 4097, 65_535];
 
 struct Pipe {
     lab: Lab,
@@ -62,7 +62,8 @@ impl Pipe {
     fn send(&mut self, subchannels: u16) {
         let subchannels = (0..subchannels).collect();
         let selector = Arc::new(Selector { subchannels, ..Default::default() });
-        self.lab.sfu().send(self.producer, binary(1, 1), Some(&selector));
+        let selector = (!selector.is_empty()).then_some(&selector);
+        self.lab.sfu().send(self.producer, binary(1, 1), selector);
     }
 
     fn dropped(&mut self) -> u64 {
@@ -80,21 +81,24 @@ impl Pipe {
 }
 
 #[test]
-fn a_tunnel_holds_no_more_than_it_charges_for_lists_of_subchannels() {
+fn a_tunnel_holds_at_most_three_times_what_it_charges_and_long_lists_once() {
     for length in LENGTHS {
         let mut pipe = pipe(true);
         let held = pipe.fill(length);
         let charged = pipe.backlog.charge() as i64;
         assert!(charged >= 1_065_536, "full at twice the bound and 64 KiB, not at {charged} bytes");
-        assert!(held <= 3 * charged, "{length} subchannels: {held} bytes for {charged}");
+        // A message of one byte is charged 65 and has an allocation of its own on its way.
+        let most = if length < 1000 { 3 * charged } else { charged * 11 / 10 };
+        assert!(held <= most, "{length} subchannels: {held} bytes for {charged}");
     }
 }
 
 #[test]
-fn the_queue_of_a_pipe_holds_no_more_than_its_bound_of_lists_of_subchannels() {
+fn the_queue_of_a_pipe_holds_at_most_about_twice_its_bound_with_or_without_lists() {
     for length in LENGTHS {
         let held = pipe(false).fill(length);
-        assert!(held <= 3 * 1_065_536 + 131_084, "{length} subchannels: {held} bytes");
+        let most = if length == 0 { 220 } else { 160 };
+        assert!(held <= 1_065_536 * most / 100, "{length} subchannels: {held} bytes");
     }
 }
 
