@@ -6,20 +6,20 @@
 /// them, so the largest are taken to have gone: that explains the loss with the fewest chunks.
 #[derive(Debug, Default)]
 pub(super) struct HeldChunks {
-    all: Amount,
+    all: HeldAmount,
     /// By the length of the chunks: class n has those of 2^n bytes to twice that.
-    classes: [Amount; 17],
+    classes: [HeldAmount; 17],
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Amount {
+struct HeldAmount {
     chunks: usize,
     bytes: usize,
 }
 
 impl HeldChunks {
     pub(super) fn add(&mut self, bytes: usize) {
-        let one = Amount { chunks: 1, bytes };
+        let one = HeldAmount { chunks: 1, bytes };
         self.all.add(one);
         if let Some(class) = self.classes.get_mut(class(bytes)) {
             class.add(one);
@@ -45,11 +45,11 @@ impl HeldChunks {
     pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
         // The fragments of a correct peer have one length, except for the last.
         let mean = class(bytes / chunks.max(1));
-        let mut left = Amount { chunks, bytes };
+        let mut left = HeldAmount { chunks, bytes };
         for class in (mean..self.classes.len()).chain((0..mean).rev()) {
             let Some(class) = self.classes.get_mut(class) else { continue };
             let part = class.part(left.chunks);
-            let part = Amount { bytes: part.bytes.min(left.bytes), ..part };
+            let part = HeldAmount { bytes: part.bytes.min(left.bytes), ..part };
             class.subtract(part);
             self.all.subtract(part);
             left.subtract(part);
@@ -79,7 +79,7 @@ impl HeldChunks {
     }
 }
 
-impl Amount {
+impl HeldAmount {
     fn add(&mut self, other: Self) {
         self.chunks += other.chunks;
         self.bytes += other.bytes;
