@@ -267,6 +267,24 @@ fn scripts() -> Seeds {
     ]
 }
 
+/// A peer that fills the window, empties it, and resets a stream up to a TSN that the full window has rejected.
+fn full_window() -> Vec<u8> {
+    let fragment: &[u8] = &[0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 53, 1];
+    let single = |distance, stream| data(FIRST | UNORDERED, distance, stream, 0, 53, b"x");
+    [
+        made(&[(DATA, FIRST | UNORDERED, fragment, 140)]),
+        vec![REPEAT, 70],
+        wire(&[single(1, 1), single(2, 2)]),
+        wire(&[reset(0, 0, 0, &[1])]),
+        wire(&[single(3, 3)]),
+        wire(&[single(0, 4), reset(0, 0, 2, &[2])]),
+        wire(&[4, 5, 6, 7].map(|distance| data(MIDDLE, distance, 2, 0, 53, b"x"))),
+        vec![WAIT, 200],
+        wire(&[single(2, 2), reset(0, 0, 2, &[2])]),
+    ]
+    .concat()
+}
+
 fn guard_seeds() -> Seeds {
     let with = |flags: u8, script: Vec<u8>| [vec![flags], script].concat();
     let mut seeds: Seeds = scripts().into_iter().map(|(name, it)| (name, with(0, it))).collect();
@@ -282,6 +300,7 @@ fn guard_seeds() -> Seeds {
     seeds.push(("begins", with(48, [answer, done, scripts()[0].1.clone()].concat())));
     seeds.push(("router", with(1, scripts()[2].1.clone())));
     seeds.push(("small", with(14, scripts()[4].1.clone())));
+    seeds.push(("rejected", with(14, full_window())));
     seeds
 }
 
@@ -319,6 +338,14 @@ fn model_seeds() -> Seeds {
             ),
         ),
         ("reopened", with(0, rough, &[0, 9, 9, 4, 5, 140, 0, 9, 9, 8, 9, 9, 12, 5, 160, 8, 9, 3])),
+        (
+            "closing",
+            with(
+                8,
+                rough,
+                &[2, 20, 31, 0x12, 20, 31, 4, 0x1c, 0, 100, 31, 5, 20, 0x14, 0x12, 9, 9, 5, 200],
+            ),
+        ),
         ("outage", with(8, rough, &[2, 20, 5, 7, 255, 255, 0, 0, 10, 60, 9, 5, 200])),
         ("router", with(4, rough, &[0, 255, 20, 4, 0, 9, 9, 8, 40, 9, 5, 140])),
     ]

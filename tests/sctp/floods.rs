@@ -331,6 +331,55 @@ fn data_that_the_full_window_rejects_has_not_arrived() {
 }
 
 #[test]
+fn a_reset_waits_for_data_that_the_full_window_may_have_rejected() {
+    let small = SctpConfig { max_receive_message_size: 40_000, max_receiver_window: 1, ..config() };
+    // Whether the peer has a SACK of the rejected chunk before the window opens again.
+    for acknowledges in [false, true] {
+        let mut stage = Stage::new(small.clone());
+        let last = stage.puppet.initial_tsn.wrapping_sub(1);
+        let request = stage.puppet.request;
+        let [first, second, third, missing, over, rejected, kept] =
+            std::array::from_fn(|_| stage.next_tsn());
+        let fragments = [
+            data(FIRST, first, 1, 0, 53, &[0; 39_000]),
+            data(FIRST, second, 1, 1, 53, &[0; 39_000]),
+            data(FIRST, third, 1, 2, 53, &[0; 27_535]),
+            data(FIRST, over, 1, 3, 53, &[0; 100]),
+            data(FIRST, rejected, 2, 0, 53, b"x"),
+        ];
+        for fragment in fragments {
+            stage.sctp.handle_packet(stage.now, stage.puppet.packet(&[fragment]));
+        }
+        if acknowledges {
+            stage.drain();
+        }
+        // The reset of the stream that fills the window empties it.
+        let packets = [
+            stage.puppet.packet(&[reset(request, last, third, &[1])]),
+            stage.puppet.packet(&[data(FIRST, kept, 3, 0, 53, b"x")]),
+            stage.puppet.packet(&[
+                data(FIRST, missing, 4, 0, 53, b"x"),
+                reset(request + 1, last, rejected, &[2]),
+            ]),
+        ];
+        for packet in packets {
+            stage.sctp.handle_packet(stage.now, packet);
+        }
+        assert_eq!(stage.sctp.counters().chunks_stripped, 1);
+        assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
+        // The peer repeats both.
+        stage.drain();
+        stage.send(&[
+            data(WHOLE, rejected, 2, 0, 53, b"x"),
+            reset(request + 1, last, rejected, &[2]),
+        ]);
+        assert_eq!(stage.sctp.counters().chunks_stripped, 1);
+        assert_eq!(stage.events().len(), 2, "the message and the reset");
+        stage.assert_alive();
+    }
+}
+
+#[test]
 fn a_reset_of_all_streams_waits_for_incomplete_messages() {
     let mut stage = Stage::new(config());
     stage.sctp.open_stream(1, Reliability::RELIABLE);

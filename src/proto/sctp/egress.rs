@@ -36,6 +36,10 @@ impl Window {
     }
 }
 
+/// A result of RFC 6525 §4.4. sctp-proto keeps such a request, and DATA behind it at a cost that grows with the square
+/// of its number; the guard lets no such request through.
+const IN_PROGRESS: u32 = 6;
+
 /// What the last step needs to know.
 #[derive(Debug)]
 pub(super) struct Egress<'a> {
@@ -132,7 +136,7 @@ impl Egress<'_> {
             self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
         }
         if let Some(peer) = &mut self.ledger.peer {
-            peer.received.correct(sack.cumulative);
+            peer.received.correct(sack.cumulative, sack.gaps());
             peer.acknowledged = Some(sack.cumulative);
             if let Some(tsn) = peer.skipped.take() {
                 self.control.on_forward(tsn);
@@ -156,6 +160,12 @@ impl Egress<'_> {
             let ids = requests().flat_map(|it| it.get(12..).unwrap_or_default().chunks_exact(2));
             ids.filter_map(|id| u16_at(id, 0))
         };
+        debug_assert!(
+            !chunk.parameters(0).flatten().any(|(kind, it)| {
+                kind == parameter::RECONFIG_RESPONSE && u32_at(it, 4) == Some(IN_PROGRESS)
+            }),
+            "sctp-proto keeps a request"
+        );
         let Some(request) = requests().next() else { return EgressAction::Send };
         streams().for_each(|id| {
             self.ledger.waiting_resets.remove(&id);

@@ -26,7 +26,7 @@ use super::budget::{CpuBudget, PACKET_COST};
 use super::counters::PacketDrop;
 use super::event::EndReason;
 use super::ledger::Ledger;
-use super::received::GapLimit;
+use super::received::{GapLimit, MAX_FORWARD};
 use super::wire::{
     COMMON_HEADER, Chunk, Chunks, Data, Header, Sack, checksum_matches, kind, parameter, u16_at,
     u32_at,
@@ -270,7 +270,8 @@ impl Guard {
             // A response and a request may come in chunks of their own.
             kind::RECONFIG if inspection.reconfigs < 2 => {
                 inspection.reconfigs += 1;
-                reconfig::verdict(ledger, self.max_packet, chunk, &mut self.pending)
+                let (max, window) = (self.max_packet, self.gap_limit.bytes);
+                reconfig::verdict(ledger, max, window, chunk, &mut self.pending)
             }
             kind::SHUTDOWN if chunk.value.len() >= 4 => ChunkVerdict::Trim(4),
             kind::SHUTDOWN_ACK | kind::SHUTDOWN_COMPLETE => ChunkVerdict::Trim(0),
@@ -301,8 +302,13 @@ impl Guard {
 
     fn forward_tsn_verdict(&mut self, ledger: &Ledger, chunk: &Chunk<'_>) -> ChunkVerdict {
         let well_formed = chunk.value.len() >= 4 && chunk.value.len().is_multiple_of(4);
-        let agreed = ledger.peer.as_ref().is_some_and(|peer| peer.forward_tsn);
-        if !well_formed || !agreed {
+        let acceptable = ledger.peer.as_ref().is_some_and(|peer| {
+            let ahead =
+                u32_at(chunk.value, 0).map(|it| it.wrapping_sub(peer.received.cumulative()));
+            // One that is behind is answered by a SACK.
+            peer.forward_tsn && ahead.is_some_and(|it| it <= MAX_FORWARD || it > 1 << 31)
+        });
+        if !well_formed || !acceptable {
             return ChunkVerdict::Strip;
         }
         self.pending.chunks.extend(u32_at(chunk.value, 0).map(ChunkEffect::Forwarded));
@@ -332,6 +338,10 @@ impl Guard {
             ChunkVerdict::PrefixPpid => data::write_prefixed(rewriter.differ()?, chunk),
             ChunkVerdict::Placeholder => data::write_placeholder(rewriter.differ()?, chunk),
             ChunkVerdict::AddStreams => reconfig::write_added(rewriter.differ()?, ledger, chunk),
+            ChunkVerdict::Reset(len) => {
+                passed_len = len;
+                reconfig::write_reset(rewriter.differ()?, ledger, chunk, len);
+            }
             ChunkVerdict::Strip | ChunkVerdict::StripRest => {
                 rewriter.differ()?;
                 inspection.stripped += 1;
@@ -394,7 +404,7 @@ impl Guard {
         for effect in &pending.chunks {
             match *effect {
                 ChunkEffect::Data(data) => {
-                    if let Err(rule) = data::admit(ledger, data) {
+                    if let Err(rule) = data::admit(ledger, self.gap_limit.bytes, data) {
                         return Admission::Violation(EndReason::Violation(rule.into()));
                     }
                 }

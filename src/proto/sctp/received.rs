@@ -8,6 +8,10 @@ use super::wire::before;
 /// (RFC 9260 §3.3.4).
 pub(super) const MAX_AHEAD: u32 = u16::MAX as u32;
 
+/// A FORWARD TSN is never farther ahead: a peer can give up only what it has sent. The order of TSNs would be lost
+/// beyond 2^31.
+pub(super) const MAX_FORWARD: u32 = 3 << 29;
+
 /// How much may arrive beyond the first missing TSN. sctp-proto keeps it, complete messages included,
 /// until the gap closes.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +21,9 @@ pub(super) struct GapLimit {
     /// The payload of these chunks at which the limit is reached.
     pub(super) bytes: usize,
 }
+
+/// The distances from the origin are taken anew once this many TSNs have passed it, so that none exceeds 32 bits.
+const MAX_PASSED: u32 = 1 << 30;
 
 /// The TSNs that have arrived.
 #[derive(Debug)]
@@ -29,13 +36,42 @@ pub(super) struct ReceivedTsns {
     /// The sum of the bytes in `above`.
     above_bytes: usize,
     origin: u32,
+    /// sctp-proto has all TSNs up to this one. It may lack some up to `cumulative`.
+    certain: u32,
+    /// The lowest TSN since our last SACK that sctp-proto may have dropped, because the window was full.
+    doubtful: Option<u32>,
 }
 
 impl ReceivedTsns {
     /// Makes an empty set; the first TSN will be `initial_tsn`.
     pub(super) fn new(initial_tsn: u32) -> Self {
         let cumulative = initial_tsn.wrapping_sub(1);
-        Self { cumulative, above: BTreeMap::new(), above_bytes: 0, origin: cumulative }
+        Self {
+            cumulative,
+            above: BTreeMap::new(),
+            above_bytes: 0,
+            origin: cumulative,
+            certain: cumulative,
+            doubtful: None,
+        }
+    }
+
+    /// A TSN up to which sctp-proto has all, whatever it has dropped.
+    pub(super) fn certain(&self) -> u32 {
+        self.certain
+    }
+
+    /// Notes that sctp-proto may drop `tsn`, because the window is full.
+    pub(super) fn doubt(&mut self, tsn: u32) {
+        if before(self.cumulative, tsn) && self.doubtful.is_none_or(|it| before(tsn, it)) {
+            self.doubtful = Some(tsn);
+        }
+    }
+
+    /// Whether all TSNs up to `last` are in sctp-proto once `tsns`, which are sorted, have arrived.
+    pub(super) fn has_all(&self, last: u32, tsns: &[u32]) -> bool {
+        let is_doubtful = self.doubtful.is_some_and(|it| !before(last, it));
+        !is_doubtful && !before(self.cumulative_with(tsns), last)
     }
 
     /// Whether `tsn` cannot be accepted: it is farther ahead than [`MAX_AHEAD`], or the limit beyond
@@ -80,6 +116,9 @@ impl ReceivedTsns {
 
     /// Notes that the peer has given up what is missing up to `tsn` (RFC 3758 §3.6).
     pub(super) fn forward(&mut self, tsn: u32) {
+        if before(self.certain, tsn) {
+            self.certain = tsn;
+        }
         if before(self.cumulative, tsn) {
             let distance = tsn.wrapping_sub(self.origin);
             self.above = self.above.split_off(&distance.saturating_add(1));
@@ -92,15 +131,40 @@ impl ReceivedTsns {
         }
     }
 
-    /// sctp-proto acknowledges all TSNs up to `tsn`. If they are fewer than this counted, sctp-proto has
-    /// rejected some, and this forgets everything beyond `tsn`. If they are more, an earlier call had
-    /// forgotten the arrival of the rest.
-    pub(super) fn correct(&mut self, tsn: u32) {
+    /// Corrects the set by a SACK of sctp-proto: its cumulative TSN and its gap blocks. What these leave out it has
+    /// dropped.
+    pub(super) fn correct(&mut self, tsn: u32, gaps: impl Iterator<Item = (u16, u16)> + Clone) {
         if before(tsn, self.cumulative) {
             *self = Self::new(tsn.wrapping_add(1));
+            for offset in gaps.flat_map(|(first, last)| first..=last) {
+                // Their bytes are not known any more.
+                self.insert(tsn.wrapping_add(offset.into()), 0);
+            }
         } else {
             self.forward(tsn);
+            let reported =
+                gaps.clone().map(|(first, last)| 1 + usize::from(last.saturating_sub(first))).sum();
+            if self.above.len() > reported {
+                self.retain_reported(gaps);
+            }
         }
+        self.certain = tsn;
+        self.doubtful = None;
+    }
+
+    #[cold]
+    fn retain_reported(&mut self, mut gaps: impl Iterator<Item = (u16, u16)>) {
+        let (origin, cumulative) = (self.origin, self.cumulative);
+        let mut block = gaps.next();
+        // Both are in order.
+        self.above.retain(|distance, _| {
+            let offset = origin.wrapping_add(*distance).wrapping_sub(cumulative);
+            while block.is_some_and(|(_, last)| u32::from(last) < offset) {
+                block = gaps.next();
+            }
+            block.is_some_and(|(first, _)| u32::from(first) <= offset)
+        });
+        self.above_bytes = self.above.values().map(|bytes| *bytes as usize).sum();
     }
 
     /// What the cumulative TSN will be once `tsns`, which are sorted, have arrived as well.
@@ -124,7 +188,12 @@ impl ReceivedTsns {
             self.above_bytes -= first.remove() as usize;
             self.cumulative = self.cumulative.wrapping_add(1);
         }
+        let passed = self.cumulative.wrapping_sub(self.origin);
         if self.above.is_empty() {
+            self.origin = self.cumulative;
+        } else if passed > MAX_PASSED {
+            let above = std::mem::take(&mut self.above);
+            self.above = above.into_iter().map(|(at, bytes)| (at - passed, bytes)).collect();
             self.origin = self.cumulative;
         }
     }
@@ -199,14 +268,50 @@ mod tests {
         for tsn in [10, 12, 14, 11] {
             received.insert(tsn, 100);
         }
-        // sctp-proto has rejected TSN 12. The arrival of 14 is forgotten as well…
-        received.correct(11);
+        // sctp-proto has rejected TSN 12.
+        received.correct(11, [(3, 3)].into_iter());
         received.insert(12, 100);
         received.insert(13, 100);
-        assert_eq!(received.cumulative_with(&[]), 13);
-        // …until sctp-proto acknowledges it.
-        received.correct(14);
         assert_eq!(received.cumulative_with(&[]), 14);
         assert_eq!(received.beyond_gap(), 0);
+        // It has rejected TSN 17, beyond a gap.
+        for tsn in [16, 17, 18] {
+            received.insert(tsn, 100);
+        }
+        received.correct(14, [(2, 2), (4, 4)].into_iter());
+        assert_eq!(received.cumulative_with(&[15]), 16);
+        assert_eq!((received.beyond_gap(), received.above_bytes), (2, 200));
+        // It acknowledges more than was counted.
+        received.correct(20, [].into_iter());
+        assert_eq!(received.cumulative_with(&[]), 20);
+        assert_eq!((received.beyond_gap(), received.above_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_tsn_that_may_have_been_dropped_has_not_arrived_before_a_sack() {
+        let mut received = ReceivedTsns::new(10);
+        received.insert(10, 100);
+        received.doubt(11);
+        received.insert(11, 100);
+        received.doubt(12);
+        assert!(received.has_all(10, &[]));
+        assert!(!received.has_all(11, &[]));
+        assert_eq!(received.certain(), 9);
+        received.correct(11, [].into_iter());
+        assert!(received.has_all(11, &[]));
+        assert_eq!(received.certain(), 11);
+    }
+
+    /// A peer that always keeps one TSN beyond a gap.
+    #[test]
+    fn a_gap_that_moves_across_all_tsns_keeps_their_order() {
+        let mut received = ReceivedTsns::new(10);
+        let mut tsn = 9u32;
+        for round in 0..80_000 {
+            assert!(received.insert(tsn.wrapping_add(65_000), 10), "round {round}");
+            tsn = tsn.wrapping_add(60_000);
+            received.forward(tsn);
+            assert_eq!((received.cumulative(), received.beyond_gap()), (tsn, 1), "round {round}");
+        }
     }
 }

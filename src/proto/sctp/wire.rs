@@ -232,7 +232,7 @@ impl<'a> Sack<'a> {
     }
 
     /// The gap blocks: the offsets of the first and last TSN of each.
-    pub(super) fn gaps(&self) -> impl Iterator<Item = (u16, u16)> {
+    pub(super) fn gaps(&self) -> impl Iterator<Item = (u16, u16)> + Clone {
         let gaps = self.gaps.chunks_exact(4);
         gaps.filter_map(|block| Some((u16_at(block, 0)?, u16_at(block, 2)?)))
     }

@@ -50,8 +50,12 @@ pub(super) fn passed(data: &Data<'_>, verdict: ChunkVerdict) -> Option<InboundDa
     Some(InboundData { tsn: data.tsn, stream, len: len as u32 })
 }
 
-/// Counts a DATA chunk of a verified packet.
-pub(super) fn admit(ledger: &mut Ledger, data: InboundData) -> Result<(), &'static str> {
+/// Counts a DATA chunk of a verified packet. `window`: the receive window in bytes.
+pub(super) fn admit(
+    ledger: &mut Ledger,
+    window: usize,
+    data: InboundData,
+) -> Result<(), &'static str> {
     let streams = ledger.streams();
     let Some(peer) = &mut ledger.peer else { return Ok(()) };
     if data.len == 0 {
@@ -61,6 +65,9 @@ pub(super) fn admit(ledger: &mut Ledger, data: InboundData) -> Result<(), &'stat
     let is_beyond = streams.is_some_and(|(_, inbound)| data.stream >= inbound);
     if is_beyond && data.stream != DISCARD_STREAM {
         return Err("DATA on a stream beyond the negotiated number");
+    }
+    if ledger.held.bytes() >= window {
+        peer.received.doubt(data.tsn);
     }
     if peer.received.insert(data.tsn, data.len as usize) {
         ledger.held.add(data.len as usize);

@@ -2,7 +2,9 @@
 //! never releases what others leave open.
 
 use super::super::ledger::Ledger;
-use super::super::wire::{COMMON_HEADER, Chunk, Writer, before, kind, parameter, u16_at, u32_at};
+use super::super::wire::{
+    CHUNK_HEADER, COMMON_HEADER, Chunk, Writer, kind, parameter, u16_at, u32_at,
+};
 use super::data::DISCARD_STREAM;
 use super::effects::{ChunkEffect, InboundData, PendingEffects};
 use super::verdict::ChunkVerdict;
@@ -19,6 +21,7 @@ const MAX_UNFINISHED_RESETS: usize = 256;
 pub(super) fn verdict(
     ledger: &Ledger,
     max_packet: usize,
+    window: usize,
     chunk: &Chunk<'_>,
     effects: &mut PendingEffects,
 ) -> ChunkVerdict {
@@ -53,7 +56,7 @@ pub(super) fn verdict(
                     && value.len() >= 12
                     && value.len().is_multiple_of(2)
                     && fits
-                    && has_arrived(ledger, value, effects)
+                    && has_arrived(ledger, window, value, effects)
             }
             _ => false,
         };
@@ -74,6 +77,7 @@ pub(super) fn verdict(
     if requests_reset(&passed) {
         effects.ahead_of_request = Some(effects.chunks.len());
         note(ledger, effects, &passed);
+        return ChunkVerdict::Reset(passed.value.len());
     }
     ChunkVerdict::Trim(passed.value.len())
 }
@@ -89,14 +93,19 @@ fn ahead(effects: &PendingEffects) -> impl Iterator<Item = &InboundData> {
 /// Whether all DATA that an outgoing reset request refers to has arrived, counting what its packet
 /// has had so far. A request for all streams requires that no message is incomplete, because the
 /// streams with fragments to drop would not be known.
-fn has_arrived(ledger: &Ledger, request: &[u8], effects: &PendingEffects) -> bool {
+fn has_arrived(ledger: &Ledger, window: usize, request: &[u8], effects: &PendingEffects) -> bool {
     let (Some(last), Some(peer)) = (u32_at(request, 8), &ledger.peer) else { return false };
     let mut tsns: Vec<u32> = ahead(effects).map(|data| data.tsn).collect();
     if request.len() == 12 && (ledger.held.bytes() > 0 || !tsns.is_empty()) {
         return false;
     }
+    let brought: usize = ahead(effects).map(|data| data.len as usize).sum();
+    if !tsns.is_empty() && ledger.held.bytes() + brought >= window {
+        // sctp-proto may drop them.
+        return false;
+    }
     tsns.sort_unstable();
-    !before(peer.received.cumulative_with(&tsns), last)
+    peer.received.has_all(last, &tsns)
 }
 
 /// Whether a RE-CONFIG asks to reset streams.
@@ -145,7 +154,24 @@ pub(super) fn write_added(writer: &mut Writer, ledger: &Ledger, chunk: &Chunk<'_
     let (Some((request, _)), Some(peer)) = (added_streams(chunk), &ledger.peer) else { return };
     let [kind, len] = [parameter::OUTGOING_RESET, LEN].map(u16::to_be_bytes);
     // It answers no request of ours.
-    let numbers = [request, 0, peer.received.cumulative_with(&[])].map(u32::to_be_bytes);
+    let numbers = [request, 0, peer.received.certain()].map(u32::to_be_bytes);
     let stream = DISCARD_STREAM.to_be_bytes();
     writer.chunk(chunk.kind, 0, &[&kind, &len, numbers.as_flattened(), &stream]);
+}
+
+/// Writes the first `len` bytes of a request to reset streams with a TSN that sctp-proto certainly has, so that it acts
+/// at once even if it has dropped what the peer refers to.
+pub(super) fn write_reset(writer: &mut Writer, ledger: &Ledger, chunk: &Chunk<'_>, len: usize) {
+    let mut value = chunk.value.get(..len).unwrap_or_default().to_vec();
+    let certain = ledger.peer.as_ref().map(|peer| peer.received.certain().to_be_bytes());
+    let mut at = CHUNK_HEADER;
+    for (kind, request) in chunk.parameters(0).flatten() {
+        if kind == parameter::OUTGOING_RESET
+            && let (Some(field), Some(tsn)) = (value.get_mut(at + 8..at + 12), certain)
+        {
+            field.copy_from_slice(&tsn);
+        }
+        at += CHUNK_HEADER + request.len().next_multiple_of(4);
+    }
+    writer.chunk(chunk.kind, chunk.flags, &[&value]);
 }

@@ -11,6 +11,9 @@ pub(super) enum ChunkVerdict {
     PrefixPpid,
     /// DATA: a placeholder with the TSN passes, so that the TSN is acknowledged and the data is not kept.
     Placeholder,
+    /// RE-CONFIG: a request to reset streams passes with this many bytes of the chunk's value, and with a TSN that
+    /// sctp-proto certainly has.
+    Reset(usize),
     /// RE-CONFIG: the request for more streams passes as one that resets a stream which does not exist.
     AddStreams,
     /// The chunk is removed and counted.
