@@ -22,6 +22,9 @@ const SENDING: Duration = Duration::from_micros(250);
 /// many in a turn, so the calls are shared.
 pub(super) const PACKET_COST: u64 = 1000;
 
+/// As many DATA chunks, of one byte, fit into a packet of 1,400 bytes.
+const USUAL_DATA: u64 = 64;
+
 /// A token bucket of CPU time. A peer that empties it has its packets dropped, which its congestion
 /// control understands.
 #[derive(Debug, Default)]
@@ -117,9 +120,11 @@ impl PacketLoad {
         let (streams, held) = (streams as u64, ledger.held.chunks() as u64);
         let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);
         let resets = ledger.unfinished_resets as u64;
+        // A packet of usual size adds little to what is held; a large one is what its own chunks wait behind.
+        let own = self.data.saturating_sub(USUAL_DATA) / 2;
         let in_flight = ledger.local.as_ref().map_or(0, |local| u64::from(local.in_flight()));
         1000 + 40 * resets
-            + self.data * (300 + 4 * streams + 25 * held + 4 * beyond_gap)
+            + self.data * (300 + 4 * streams + 25 * (held + own) + 4 * (beyond_gap + own))
             + self.sacks * (500 + 10 * in_flight)
             + self.sack_bytes * 5
             + self.forward_tsns * (300 + 20 * streams + 25 * held)
