@@ -235,6 +235,25 @@ fn acknowledgements_of_opens_wait_while_the_peer_acknowledges_nothing() {
 }
 
 #[test]
+fn channels_with_long_labels_wait_within_the_bound_of_messages() {
+    let mut stage = Stage::new(config());
+    let length = 60_000u16.to_be_bytes();
+    let open = [&OPEN[..8], &length, &[0, 0], &[b'x'; 60_000]].concat();
+    // A message waits for its turn, and the channels behind it.
+    for stream in 0..40 {
+        let tsn = stage.next_tsn();
+        let message = if stream == 0 { (51, &b"x"[..]) } else { (50, &open[..]) };
+        stage.send(&[data(WHOLE, tsn, stream, 0, message.0, message.1)]);
+        stage.now += Duration::from_millis(50);
+    }
+    let waiting = stage.sctp.bytes_held();
+    assert!((1 << 20..(1 << 20) + 61_000).contains(&waiting), "{waiting} bytes");
+    assert_eq!(stage.sctp.counters().packets_overload, 40 - 1 - 18);
+    assert_eq!(stage.events().len(), 1 + 18);
+    assert!(stage.sctp.bytes_held() < 2000, "only the answers are left");
+}
+
+#[test]
 fn a_peer_that_leaves_resets_unanswered_cannot_reset_more_streams() {
     let mut stage = Stage::new(config());
     let last = stage.puppet.initial_tsn.wrapping_sub(1);

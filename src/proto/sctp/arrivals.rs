@@ -14,7 +14,7 @@ use std::collections::hash_map::Entry;
 use rustc_hash::FxHashMap;
 
 use super::event::SctpEvent;
-use crate::proto::message::{Message, StreamId};
+use crate::proto::message::{Message, StreamId, charge};
 
 /// In charged bytes: how much may wait among the events before packets are dropped (one packet may complete a receive
 /// window full of messages on top), and how much stopped streams may keep before messages fill the window: they stay in
@@ -27,7 +27,7 @@ pub(super) struct Arrivals {
     events: VecDeque<SctpEvent>,
     /// How many events have left. An event is numbered by those before it.
     left: u64,
-    /// The charge of the messages among `events`.
+    /// The charge of `events`; see [`charge_of`].
     untaken: usize,
     /// Present once a stream was stopped or a fence set.
     stops: Option<Box<Stops>>,
@@ -88,9 +88,7 @@ struct Fence {
 
 impl Arrivals {
     pub(super) fn push(&mut self, event: SctpEvent) {
-        if let SctpEvent::Control { message, .. } = &event {
-            self.untaken += message.amount().charge;
-        }
+        self.untaken += charge_of(&event);
         self.events.push_back(event);
     }
 
@@ -125,9 +123,7 @@ impl Arrivals {
 
     fn leave(&mut self, event: &SctpEvent) {
         self.left += 1;
-        if let SctpEvent::Message { message, .. } | SctpEvent::Control { message, .. } = event {
-            self.untaken -= message.amount().charge;
-        }
+        self.untaken -= charge_of(event);
     }
 
     /// Takes the next event if there are stops.
@@ -376,6 +372,17 @@ impl Arrivals {
             it.fences.push_back((it.taken + (it.charge + held) as u64, fence));
             it.pass_fences(&mut stops.passed);
         }
+    }
+}
+
+/// What an event counts while it waits: that in it which a peer chooses.
+fn charge_of(event: &SctpEvent) -> usize {
+    match event {
+        SctpEvent::Message { message, .. } | SctpEvent::Control { message, .. } => {
+            message.amount().charge
+        }
+        SctpEvent::ChannelOpened { label, protocol, .. } => charge(label.len() + protocol.len()),
+        _ => 0,
     }
 }
 
