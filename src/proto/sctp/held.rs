@@ -43,6 +43,20 @@ impl HeldChunks {
 
     /// Notes that a message was read, which had this many chunks and bytes.
     pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
+        let one = HeldAmount { chunks: 1, bytes };
+        if chunks == 1
+            && let Some(class) = self.classes.get_mut(class(bytes))
+            && class.chunks > 0
+            && class.bytes >= bytes
+        {
+            class.subtract(one);
+            self.all.subtract(one);
+            return;
+        }
+        self.remove_several(chunks, bytes);
+    }
+
+    fn remove_several(&mut self, chunks: usize, bytes: usize) {
         // The fragments of a correct peer have one length, except for the last.
         let mean = class(bytes / chunks.max(1));
         let mut left = HeldAmount { chunks, bytes };
