@@ -107,6 +107,13 @@ const STEPS = [
   { name: 'clone', command: 'scripts/clone.sh', long: true },
   { name: 'workflows', command: 'node scripts/workflows.js', long: true },
   { name: 'dashboard', command: 'node scripts/dashboard.js', long: true },
+  // Without optimization, because this shows what each platform has and lacks.
+  {
+    name: 'cross',
+    command: 'npm run --silent cross -- --quick --except=linux-x64-gnu',
+    long: true,
+    minutes: 40,
+  },
 ];
 
 /**

@@ -15,11 +15,11 @@ const tools = require('./tools');
 /** The file name that cargo gives the library on each system. */
 const LIBRARIES = { linux: 'libdatasoup.so', win32: 'datasoup.dll', darwin: 'libdatasoup.dylib' };
 
-/** A release with less optimization, which takes a third of the time. */
+/** A release without optimization. */
 const QUICK = {
   CARGO_PROFILE_RELEASE_LTO: 'off',
   CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
-  CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
+  CARGO_PROFILE_RELEASE_OPT_LEVEL: '0',
 };
 
 /** The environment of cargo. @param {Platform} platform @param {boolean} quick */

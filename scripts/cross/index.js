@@ -1,11 +1,11 @@
 'use strict';
 
-// npm run cross [-- --only=PLATFORM[,…]] [--quick] [--list]
+// npm run cross [-- --only=PLATFORM[,…]] [--except=PLATFORM[,…]] [--quick] [--list]
 //
 // Builds the addon for every platform of a release, inspects the files, and runs smoke.js on those that can run on this
 // machine: a Linux on x64 with Rust, Node.js and apt-get. Other tools and systems are installed into target/cross, or
 // the folder in DATASOUP_CROSS. macOS and Windows on arm64 are only built and inspected; Windows is built for MinGW
-// instead of Microsoft's tools, and runs under Wine. `--quick` builds with less optimization, as do always the
+// instead of Microsoft's tools, and runs under Wine. `--quick` builds without optimization, as do always the
 // platforms that do not run here.
 //
 // A tool that cannot be installed is a failure too. The last line is `N passed, N failed`; exits with 1 unless all
@@ -45,20 +45,24 @@ function step(name, action) {
 }
 
 function main() {
-  const { only, quick, list } = readOptions({
+  const { only, except, quick, list } = readOptions({
     only: { type: 'string' },
+    except: { type: 'string', default: '' },
     quick: { type: 'boolean', default: false },
     list: { type: 'boolean' },
   });
   const names = PLATFORMS.map(({ name }) => name);
   if (list) return console.log(names.join('\n'));
-  const chosen = only?.split(',') ?? names;
-  const unknown = chosen.filter((/** @type {string} */ it) => !names.includes(it));
+  const [wanted, unwanted] = [only ?? names.join(), except].map((it) =>
+    it.split(',').filter(Boolean),
+  );
+  const unknown = [...wanted, ...unwanted].filter((it) => !names.includes(it));
   if (unknown.length > 0) {
-    refuse(`--only: no platform ${unknown.join(', ')}; there are ${names.join(', ')}`);
+    refuse(`there is no platform ${unknown.join(', ')}; there are ${names.join(', ')}`);
   }
 
-  for (const platform of PLATFORMS.filter(({ name }) => chosen.includes(name))) {
+  const chosen = PLATFORMS.filter(({ name }) => wanted.includes(name) && !unwanted.includes(name));
+  for (const platform of chosen) {
     const { name, system } = platform;
     // A file that is not run needs no optimization.
     const file = step(`${name}: build`, () => build(platform, quick || !system));
