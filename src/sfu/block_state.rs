@@ -160,9 +160,9 @@ impl Blocks {
         self.next_look().into_iter().chain(self.next_tokens()).min()
     }
 
-    /// Whether [`Self::deadline`] is `None`.
-    pub(super) fn has_no_deadline(&self) -> bool {
-        self.looks.is_empty() && self.tokens.is_empty()
+    /// How many entries [`Self::deadline`] is the earliest of.
+    pub(super) fn entries(&self) -> usize {
+        self.looks.len() + self.tokens.len()
     }
 
     fn next_look(&self) -> Option<Instant> {

@@ -125,6 +125,7 @@ impl Sfu {
 
     /// Checks whether the messages of direct DataConsumers that requests wait for are gone: pulled, released by
     /// `resume()`, or dropped by the policy.
+    #[inline(never)] // So that a turn without work need not save registers.
     pub fn check_direct_drains(&mut self) {
         for key in self.drains.direct.iter().copied().collect::<Vec<_>>() {
             while let Some(consumer) = self.data_consumers.get(&key)

@@ -196,14 +196,14 @@ impl Sfu {
 
     /// When to call [`Self::handle_timeout`] without input. May be too early, never too late.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !(self.postponed.is_empty() && self.releasing.is_empty() && self.dirty.is_empty())
-            || self.is_closing()
-        {
+        // Sums, as most turns find all of these empty: one branch for each would cost twice as much.
+        let left =
+            self.postponed.len() + self.releasing.len() + self.dirty.len() + self.closing.len();
+        if left > 0 {
             return Some(self.now);
         }
         let next = self.deadlines.next();
-        // Few workers have blocks or limits; the others pay for one branch.
-        if self.limit_reports.is_empty() && self.blocks.has_no_deadline() {
+        if self.limit_reports.len() + self.blocks.entries() == 0 {
             return next;
         }
         let rare = [self.limit_reports.next(), self.blocks.deadline()];

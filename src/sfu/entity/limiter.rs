@@ -230,8 +230,8 @@ pub(in crate::sfu) enum Limited {
 pub(in crate::sfu) struct LimitReports(VecDeque<(Instant, Limited)>);
 
 impl LimitReports {
-    pub(in crate::sfu) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(in crate::sfu) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(in crate::sfu) fn next(&self) -> Option<Instant> {
