@@ -126,7 +126,7 @@ impl Sfu {
         {
             self.work += work::DEADLINE;
             if key == memory::DEADLINE {
-                self.look_at_waiters();
+                self.check_waiters();
                 continue;
             }
             if let Some(transport) = self.transports.get_mut(&key) {
@@ -147,7 +147,7 @@ impl Sfu {
     }
 
     /// Emits events that are due because the memory may have room again, as many as one turn may.
-    fn look_at_waiters(&mut self) {
+    fn check_waiters(&mut self) {
         let end = self.work + work::SHARE;
         if self.due_waiters.is_empty() {
             self.due_waiters = std::mem::take(&mut self.waiters).into_iter().collect();

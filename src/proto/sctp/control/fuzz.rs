@@ -316,8 +316,8 @@ impl Scene {
         for chunk in chunks {
             let chunk = chunk.expect("whole chunks");
             match chunk.kind {
-                kind::DATA => sent.chunks.push(self.look_at_data(&chunk)),
-                kind::FORWARD_TSN => sent.forward = Some(self.look_at_forward(&chunk)),
+                kind::DATA => sent.chunks.push(self.check_data(&chunk)),
+                kind::FORWARD_TSN => sent.forward = Some(self.check_forward(&chunk)),
                 other => panic!("a chunk of type {other}"),
             }
         }
@@ -327,7 +327,7 @@ impl Scene {
         }
     }
 
-    fn look_at_data(&mut self, chunk: &Chunk<'_>) -> u32 {
+    fn check_data(&mut self, chunk: &Chunk<'_>) -> u32 {
         let data = Data::parse(chunk).expect("DATA");
         assert!(before(self.control.cumulative(), data.tsn), "it is acknowledged");
         let number = self.number(data.tsn);
@@ -346,7 +346,7 @@ impl Scene {
     }
 
     /// Returns the distance of the first TSN that is not skipped.
-    fn look_at_forward(&self, chunk: &Chunk<'_>) -> u32 {
+    fn check_forward(&self, chunk: &Chunk<'_>) -> u32 {
         let tsn = u32_at(chunk.value, 0).expect("a TSN");
         assert!(before(self.control.cumulative(), tsn), "it skips nothing");
         assert!(!before(self.control.highest_sent(), tsn), "its answer would be ignored");
