@@ -57,6 +57,10 @@ pub const MAX_RECORD_OVERHEAD: usize = HEADER_LEN + 8 + 16;
 /// The most content in one record (RFC 6347 §4.1.1).
 pub const MAX_PLAINTEXT: usize = 1 << 14;
 
+/// How many records of a datagram are read: twice as many as a flight has. What follows is dropped, and counts as one
+/// record. A datagram has room for thousands, each of which costs about as much as a datagram with one.
+pub const MAX_RECORDS: usize = 16;
+
 /// The time limit of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -379,7 +383,7 @@ impl Dtls {
     /// messages there. It would also ignore any datagram with more than 8 records.
     fn handle_records(&mut self, now: Instant, datagram: &[u8]) {
         let mut read = 0;
-        for record in record::split(datagram) {
+        for record in record::split(datagram).take(MAX_RECORDS) {
             read += record.len();
             if self.hellos.is_some() {
                 self.hear(now, record);

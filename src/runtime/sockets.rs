@@ -51,6 +51,8 @@ pub(super) struct Sockets {
     /// The sockets that were read in this turn, as each may be read only once.
     seen: FxHashSet<SocketId>,
     buffers: ReceiveBuffers,
+    /// The socket that comes first in the next turn, as `buffers` still hold datagrams of it.
+    unfinished: Option<SocketId>,
     offload: OffloadHold,
     /// Whether the log says that a receive buffer is smaller than asked for.
     small_buffer_logged: bool,
@@ -77,6 +79,7 @@ impl Sockets {
             unflushed: Vec::new(),
             seen: FxHashSet::default(),
             buffers: ReceiveBuffers::new(),
+            unfinished: None,
             offload: OffloadHold::default(),
             small_buffer_logged: false,
             counters: SocketCounters::default(),
@@ -136,6 +139,9 @@ impl Sockets {
     pub(super) fn close(&mut self, id: SocketId) {
         let Some(socket) = self.sockets.remove(&id) else { return };
         self.counters.datagrams_overflowed += overflowed(&socket);
+        if self.unfinished.take_if(|it| *it == id).is_some() {
+            self.buffers.discard();
+        }
         if let Socket::TcpListener(_) = socket {
             let Self { sockets, connections, .. } = self;
             connections.retain(|tuple, connection| {
@@ -162,7 +168,7 @@ impl Sockets {
         let mut served = Vec::new();
         self.seen.clear();
         let until = clock::now() + READING;
-        let mut left = std::mem::take(readable).into_iter();
+        let mut left = self.unfinished.into_iter().chain(std::mem::take(readable));
         while clock::now() < until
             && let Some(id) = left.next()
         {
@@ -177,7 +183,9 @@ impl Sockets {
                     let handle = |local, remote, datagram: &[u8]| {
                         sfu.handle_datagram(Tuple { socket: id, local, remote }, datagram);
                     };
-                    if port.receive(&mut self.buffers, until, unanswerable, handle) {
+                    let more = port.receive(&mut self.buffers, until, unanswerable, handle);
+                    self.unfinished = self.buffers.is_left().then_some(id);
+                    if more {
                         if let Some(room) = port.crowded() {
                             sfu.handle_crowd(id, room);
                         }
@@ -197,7 +205,7 @@ impl Sockets {
                     } else {
                         &mut unverified
                     };
-                    connection.receive(allowance, |datagram| {
+                    connection.receive(allowance, until, |datagram| {
                         sfu.handle_datagram(tuple, datagram);
                     })
                 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -13,7 +14,7 @@ use crate::proto::framing::{push_frame, take_frames};
 use crate::proto::net::Tuple;
 
 use super::leases::Lease;
-use super::ports;
+use super::{clock, ports};
 
 /// The most bytes that wait for a peer that does not read. Datagrams beyond that are dropped, as on any network:
 /// SCTP retransmits them, or the peer is gone.
@@ -168,24 +169,27 @@ impl TcpConnection {
         Ok(Self { tuple, stream, waker, incoming: Vec::new(), outgoing: Vec::new() })
     }
 
-    /// Hands over as many datagrams as are allowed, and writes what waits.
+    /// Hands over as many datagrams as are allowed, at most one read of them beyond `until`, and writes what waits.
     pub(super) fn receive(
         &mut self,
         allowance: &mut Allowance,
+        until: Instant,
         mut handle: impl FnMut(&[u8]),
     ) -> IoStatus {
         if self.flush() == IoStatus::Closed {
             return IoStatus::Closed;
         }
         let mut chunk = [0; CHUNK];
+        let mut has_read = false;
         loop {
             // The frames that the last turn has left come first.
             if !take_frames(&mut self.incoming, &mut allowance.frames, &mut handle) {
                 return IoStatus::Malformed;
             }
-            if allowance.is_used_up() {
+            if allowance.is_used_up() || (has_read && clock::now() >= until) {
                 return IoStatus::More;
             }
+            has_read = true;
             allowance.reads -= 1;
             match self.stream.try_read(&mut chunk) {
                 Ok(0) => return IoStatus::Closed,
@@ -269,6 +273,35 @@ mod tests {
     fn a_peer_that_does_not_read_is_bounded_and_gets_whole_frames_when_it_does() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(fill_and_empty());
+    }
+
+    #[test]
+    fn a_turn_that_is_over_reads_once() {
+        use std::io::Write;
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            const FRAMES: usize = 32;
+            const LEN: usize = CHUNK / 8;
+            let (mut near, mut far) = connected().await;
+            let mut frames = Vec::new();
+            for _ in 0..FRAMES {
+                push_frame(&mut frames, &[7; LEN]);
+            }
+            far.write_all(&frames).unwrap();
+            near.stream.readable().await.unwrap();
+            let (mut got, mut turns) = (0, 0);
+            while got < FRAMES {
+                let before = got;
+                let mut allowance = Allowance::of_a_peer();
+                near.receive(&mut allowance, clock::now(), |_| got += 1);
+                assert!(got - before <= CHUNK / LEN, "{got} - {before}");
+                assert_eq!(allowance.reads, Allowance::of_a_peer().reads - 1);
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+            assert!(turns >= FRAMES * LEN / CHUNK);
+        });
     }
 
     async fn fill_and_empty() {

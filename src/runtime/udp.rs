@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
@@ -54,10 +55,13 @@ pub(super) struct UdpPort {
     _lease: Lease,
 }
 
-/// The buffers that datagrams are received into, shared by all sockets of a worker.
+/// The buffers that datagrams are received into, shared by all sockets of a worker. What a turn has received and has
+/// no time for stays here, so the socket that it is from has to come first in the next turn.
 pub(super) struct ReceiveBuffers {
     buffers: Vec<Box<[u8]>>,
     meta: [RecvMeta; RECEIVES],
+    /// The buffers that have yet to be handed over.
+    left: Range<usize>,
 }
 
 impl ReceiveBuffers {
@@ -66,7 +70,18 @@ impl ReceiveBuffers {
         Self {
             buffers: std::iter::repeat_with(buffer).take(RECEIVES).collect(),
             meta: [RecvMeta::default(); RECEIVES],
+            left: 0..0,
         }
+    }
+
+    /// Whether something is left of an earlier turn.
+    pub(super) fn is_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// Drops what is left: its socket has been closed.
+    pub(super) fn discard(&mut self) {
+        self.left = 0..0;
     }
 }
 
@@ -125,9 +140,9 @@ impl UdpPort {
         (used > size / 2).then_some(size as usize / 2 / OVERHEAD)
     }
 
-    /// Hands over the datagrams that have arrived, as many as one turn may and not much beyond `until`, with the
-    /// addresses of a [`Tuple`]; those that cannot be answered are dropped and added to `unanswerable`. Returns whether
-    /// there may be more; if not, the waker is armed.
+    /// Hands over the datagrams that have arrived, as many as one turn may and at most one buffer of them beyond `until`,
+    /// with the addresses of a [`Tuple`]; those that cannot be answered are dropped and added to `unanswerable`. Returns
+    /// whether there may be more; if not, the waker is armed.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,
@@ -136,21 +151,34 @@ impl UdpPort {
         mut handle: impl FnMut(Option<IpAddr>, SocketAddr, &[u8]),
     ) -> bool {
         for _ in 0..RECEIVE_CALLS_PER_TURN {
-            let ReceiveBuffers { buffers, meta } = buffers;
-            match self.datagrams.receive(&self.socket, &mut buffers.each_slice(), meta) {
-                Ok(count) => {
-                    for (meta, buffer) in meta.iter().zip(buffers.iter()).take(count) {
-                        let datagrams = buffer[..meta.len].chunks(meta.stride.max(1));
-                        let local = meta.dst_ip.filter(|_| self.is_wildcard);
-                        if !is_answerable(local, meta.addr) {
-                            *unanswerable += datagrams.len() as u64;
-                            continue;
-                        }
-                        for datagram in datagrams {
-                            handle(local, meta.addr, datagram);
-                        }
-                    }
-                    if count < RECEIVES && self.is_drained() {
+            let ReceiveBuffers { buffers, meta, left } = buffers;
+            let received = if Range::is_empty(left) {
+                let received =
+                    self.datagrams.receive(&self.socket, &mut buffers.each_slice(), meta);
+                *left = 0..received.as_ref().map_or(0, |count| *count);
+                received
+            } else {
+                // In an earlier turn. The socket may have more.
+                Ok(RECEIVES)
+            };
+            while let Some(index) = left.next() {
+                let (meta, buffer) = (&meta[index], &buffers[index]);
+                let datagrams = buffer[..meta.len].chunks(meta.stride.max(1));
+                let local = meta.dst_ip.filter(|_| self.is_wildcard);
+                if is_answerable(local, meta.addr) {
+                    datagrams.for_each(|datagram| handle(local, meta.addr, datagram));
+                } else {
+                    *unanswerable += datagrams.len() as u64;
+                }
+                // Hundreds of datagrams may be left, each with many records.
+                if !Range::is_empty(left) && clock::now() >= until {
+                    return true;
+                }
+            }
+            match received {
+                Ok(RECEIVES) => {}
+                Ok(_) => {
+                    if self.is_drained() {
                         return false;
                     }
                 }
@@ -343,6 +371,34 @@ mod tests {
             let late = clock::now() + std::time::Duration::from_secs(60);
             while port.receive(&mut ReceiveBuffers::new(), late, &mut 0, |_, _, _| {}) {}
             assert_eq!(port.crowded(), None);
+        });
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")] // Others receive one datagram at a time.
+    #[allow(clippy::disallowed_types, reason = "the remote side")]
+    fn a_turn_that_is_over_leaves_the_other_buffers_to_the_next() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let info = options::listen_info(ListenProtocol::Udp);
+            let range = PortRange { min: 10_000, max: 59_999 };
+            let (socket, lease) = ports::bind(&info, range).unwrap();
+            let mut port = UdpPort::new(socket, lease, Waker::noop().clone()).unwrap();
+            let remote = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            const SENT: u8 = 2 * RECEIVES as u8 + 1;
+            for number in 0..SENT {
+                remote.send_to(&[number], port.local_addr().unwrap()).unwrap();
+            }
+            port.socket.readable().await.unwrap();
+            let mut buffers = ReceiveBuffers::new();
+            let mut received = Vec::new();
+            for turn in 1..=SENT {
+                let more = port.receive(&mut buffers, clock::now(), &mut 0, |_, _, datagram| {
+                    received.push(datagram[0]);
+                });
+                assert_eq!((more, received.len()), (turn < SENT, turn.into()));
+            }
+            assert!(received.into_iter().eq(0..SENT) && !buffers.is_left());
         });
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use datasoup::proto::certificate::{Fingerprint, FingerprintAlgorithm};
 use datasoup::proto::dtls::{
-    AlreadyConnected, Dtls, DtlsRole, DtlsState, MAX_PLAINTEXT, MAX_RECORD_OVERHEAD, Path,
-    SealError,
+    AlreadyConnected, Dtls, DtlsRole, DtlsState, MAX_PLAINTEXT, MAX_RECORD_OVERHEAD, MAX_RECORDS,
+    Path, SealError,
 };
 use datasoup::proto::reason::{Code, Reason};
 
@@ -413,12 +413,12 @@ fn sealing_needs_a_connection_and_fits_a_record() {
 fn many_small_records_in_one_datagram_all_arrive() {
     let mut pair = connected();
     let mut datagram = Vec::new();
-    for i in 0..30u8 {
+    for i in 0..MAX_RECORDS as u8 {
         pair.a.dtls.seal(&[i], &mut datagram).expect("a record");
     }
     pair.b.handle_datagram(pair.now, &datagram);
     let received: Vec<u8> = pair.b.received.iter().map(|content| content[0]).collect();
-    assert_eq!(received, (0..30).collect::<Vec<u8>>());
+    assert_eq!(received, (0..MAX_RECORDS as u8).collect::<Vec<u8>>());
 }
 
 #[test]

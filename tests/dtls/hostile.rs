@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use datasoup::proto::dtls::{Dtls, DtlsRole, DtlsState, Path};
+use datasoup::proto::dtls::{Dtls, DtlsRole, DtlsState, MAX_RECORDS, Path};
 use datasoup::proto::reason::Code;
 
 use crate::harness::{
@@ -120,6 +120,33 @@ fn truncated_changed_and_replayed_records_are_dropped() {
     let received: Vec<u8> = pair.b.received.iter().map(|content| content[0]).collect();
     assert_eq!(received, (150..200).rev().collect::<Vec<u8>>());
     assert!(pair.b.is(DtlsState::Connected));
+}
+
+#[test]
+fn only_the_first_records_of_a_datagram_are_read() {
+    // A datagram of 65,507 bytes, as UDP carries at most, of the smallest records.
+    let junk = record(23, 1, 0, &[0]);
+    let many = junk.repeat(4679);
+    let mut pair = connected();
+    pair.b.handle_datagram(pair.now, &many);
+    assert_eq!(pair.b.dtls.dropped(), MAX_RECORDS as u64 + 1, "the rest counts as one");
+
+    for ahead in [MAX_RECORDS - 1, MAX_RECORDS] {
+        let sealed = pair.a.seal(b"sealed");
+        pair.b.received.clear();
+        pair.b.handle_datagram(pair.now, &[junk.repeat(ahead), sealed].concat());
+        assert_eq!(pair.b.received.len(), usize::from(ahead < MAX_RECORDS));
+    }
+}
+
+#[test]
+fn only_the_first_records_of_a_datagram_are_read_in_a_handshake() {
+    let mut pair = acquainted();
+    let empty = fragment(0, 11, 9, 1, 0, &[]);
+    pair.b.handle_datagram(pair.now, &empty.repeat(60_000 / empty.len()));
+    assert_eq!(pair.b.dtls.dropped(), MAX_RECORDS as u64 + 1);
+    pair.run_for(SECOND);
+    assert!(pair.a.is(DtlsState::Connected) && pair.b.is(DtlsState::Connected));
 }
 
 #[test]

@@ -117,6 +117,35 @@ fn a_socket_that_is_marked_readable_twice_is_read_once_a_turn() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // Others receive one datagram at a time.
+fn what_a_turn_leaves_in_the_buffers_is_due_in_the_next_and_ends_with_its_socket() {
+    in_runtime(async {
+        let (mut sockets, mut sfu, listen) = bound(ListenProtocol::Udp);
+        let peer = Peer::bind("127.0.0.1:0").expect("a free port");
+        for closes in [false, true] {
+            for _ in 0..3 {
+                peer.send_to(&[0; 10], listen.local).expect("room");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let Sockets { sockets: all, buffers, unfinished, .. } = &mut sockets;
+            let Some(Socket::Udp(port)) = all.get_mut(&listen.socket) else { panic!("it is open") };
+            assert!(port.receive(buffers, Instant::now(), &mut 0, |_, _, _| {}));
+            assert!(buffers.is_left());
+            *unfinished = Some(listen.socket);
+            if closes {
+                sockets.close(listen.socket);
+                assert!(!sockets.buffers.is_left() && sockets.unfinished.is_none());
+            } else {
+                while sockets.buffers.is_left() {
+                    sockets.receive(&mut Vec::new(), &mut sfu, Instant::now());
+                }
+                assert_eq!(sockets.unfinished, None);
+            }
+        }
+    });
+}
+
+#[test]
 fn the_id_of_an_open_socket_is_not_used_again() {
     in_runtime(async {
         let (mut sockets, mut sfu, listen) = listening();
