@@ -54,8 +54,9 @@ pub struct Session {
     wanted: bool,
     /// When the last data over DTLS has arrived.
     last_heard: Option<Instant>,
-    /// Everything but the association's events, which are taken from it directly.
-    events: VecDeque<SessionEvent>,
+    /// The changes of the DTLS state, and behind which events of the association each has its place. Those are taken from
+    /// the association directly, which so knows all messages that wait.
+    states: VecDeque<(u64, DtlsState, Option<String>)>,
 }
 
 impl Session {
@@ -70,7 +71,7 @@ impl Session {
             sctp: sctp.map(Association::new),
             wanted,
             last_heard: None,
-            events: VecDeque::new(),
+            states: VecDeque::new(),
         }
     }
 
@@ -166,16 +167,22 @@ impl Session {
 
     /// The next event, in order.
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
-        let sctp = &mut self.sctp;
-        self.events.pop_front().or_else(|| sctp.as_mut()?.poll_event().map(SessionEvent::Sctp))
+        if self.has_state() {
+            let (_, state, certificate) = self.states.pop_front()?;
+            return Some(SessionEvent::Dtls(state, certificate));
+        }
+        self.sctp.as_mut()?.poll_event().map(SessionEvent::Sctp)
     }
 
     /// Whether [`Self::poll_event`] returns a message next.
     pub fn has_message(&self) -> bool {
-        match self.events.front() {
-            Some(event) => matches!(event, SessionEvent::Sctp(SctpEvent::Message { .. })),
-            None => self.sctp.as_ref().is_some_and(Association::has_message),
-        }
+        !self.has_state() && self.sctp.as_ref().is_some_and(Association::has_message)
+    }
+
+    /// Whether [`Self::poll_event`] returns a change of the DTLS state next.
+    fn has_state(&self) -> bool {
+        let taken = || self.sctp.as_ref().map_or(0, Association::events_taken);
+        self.states.front().is_some_and(|(behind, ..)| *behind <= taken())
     }
 
     /// Ends the association and the session, and writes the ABORT and the close_notify to `out`, if there is a path.
@@ -191,12 +198,12 @@ impl Session {
         if let Some(tuple) = tuple {
             self.dtls.poll_transmit(tuple, out);
         }
-        self.events.clear();
+        self.states.clear();
     }
 
     /// Releases memory that a burst has left unused.
     pub(super) fn trim(&mut self) {
-        self.events.shrink_to(0);
+        self.states.shrink_to(0);
         if let Some(sctp) = &mut self.sctp {
             sctp.trim();
         }
@@ -227,12 +234,10 @@ impl Session {
             DtlsState::Connected => self.dtls.take_peer_certificate_pem(),
             _ => None,
         };
-        let Some(sctp) = &mut self.sctp else {
-            return self.events.push_back(SessionEvent::Dtls(state, certificate));
-        };
         // The events of the association happened before this change of state, so they come first.
-        self.events.extend(std::iter::from_fn(|| sctp.poll_event()).map(SessionEvent::Sctp));
-        self.events.push_back(SessionEvent::Dtls(state, certificate));
+        let behind = self.sctp.as_ref().map_or(0, Association::events_arrived);
+        self.states.push_back((behind, state, certificate));
+        let Some(sctp) = &mut self.sctp else { return };
         match state {
             DtlsState::New | DtlsState::Connecting => {}
             DtlsState::Connected if self.wanted => sctp.connect(now),

@@ -109,6 +109,45 @@ fn a_direct_consumer_holds_up_its_producer_until_javascript_has_taken_half() {
     assert_eq!(lab.count(consumer, "messagesDropped"), 0);
 }
 
+/// The messages of a peer wait for their turn, as each goes to many DataConsumers, when its DTLS session ends.
+#[test]
+fn what_waits_for_its_turn_when_the_session_ends_waits_for_its_data_consumers() {
+    const SENT: u8 = 60;
+    let (mut lab, router) = Lab::with_router();
+    let (key, client) = lab.join(router, 1);
+    let producer = lab.host().produce(key, 0);
+    let listen = lab.host().listen(ours(2));
+    let absent = lab.host().plain(router, listen, &options::plain(false));
+    for _ in 0..1000 {
+        lab.host().consume(absent, producer);
+    }
+    let direct = lab.host().direct(router);
+    let backlog = Arc::new(Backlog::new(1000));
+    let bounded = DataConsumerOptions { max_buffered_amount: Some(1000), ..blocking(None) };
+    let (consumer, _) = lab.host().consume_into(direct, producer, bounded, Arc::clone(&backlog));
+    for fill in 0..SENT {
+        lab.clients[client].send(0, binary(fill, 10));
+    }
+    lab.flush();
+    lab.clients[client].close();
+    lab.flush();
+    lab.run_for(Duration::from_secs(1));
+    assert_eq!(lab.count(consumer, "messagesDropped"), 0);
+    let mut got = Vec::new();
+    lab.expect("all messages", |lab| {
+        for message in lab.host().messages(consumer) {
+            got.push(message.payload[0]);
+            backlog.leave(message.amount());
+        }
+        if backlog.take_relief() {
+            lab.sfu().handle_relief(consumer);
+        }
+        got.len() == usize::from(SENT)
+    });
+    assert!(got.into_iter().eq(0..SENT));
+    assert_eq!(lab.dump(key)["dtlsState"], "closed");
+}
+
 /// A client that sends to another one through the worker, and paces itself by its own buffered amount only.
 struct Transfer {
     lab: Lab,

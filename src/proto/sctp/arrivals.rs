@@ -108,6 +108,16 @@ impl Arrivals {
         self.events.push_back(SctpEvent::Message { stream, message });
     }
 
+    /// How many events there have been, without those that stopped streams have kept from the start.
+    pub(super) fn arrived(&self) -> u64 {
+        self.left + self.events.len() as u64
+    }
+
+    /// How many of these have left.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Whether a stream was stopped, or a fence put up.
     pub(super) fn has_stops(&self) -> bool {
         self.stops.is_some()
@@ -177,7 +187,7 @@ impl Arrivals {
     }
 
     pub(super) fn stop(&mut self, stream: StreamId) {
-        let until = self.left + self.events.len() as u64;
+        let until = self.arrived();
         let stops = self.stops.get_or_insert_default();
         let new = || StoppedStream { until, ..StoppedStream::default() };
         stops.streams.entry(stream).or_insert_with(new).is_stopped = true;
@@ -303,7 +313,7 @@ impl Arrivals {
         if self.events.is_empty() && !keeps && held == 0 {
             return false;
         }
-        let until = self.left + self.events.len() as u64;
+        let until = self.arrived();
         let stops = self.stops.get_or_insert_default();
         stops.fences.push_back(Fence { stream, fence, until, held, reads });
         self.settle();
@@ -313,7 +323,7 @@ impl Arrivals {
     /// If stopped streams keep too much: leaves the messages of `stream` in sctp-proto until nothing else waits.
     /// Returns whether it does.
     pub(super) fn defers(&mut self, stream: StreamId) -> bool {
-        let until = self.left + self.events.len() as u64;
+        let until = self.arrived();
         let Some(stops) = self.stops.as_mut().filter(|it| it.kept >= MAX_WAITING) else {
             return false;
         };

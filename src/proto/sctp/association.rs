@@ -269,6 +269,16 @@ impl Association {
         self.arrivals.has_message()
     }
 
+    /// How many events there have been.
+    pub(crate) fn events_arrived(&self) -> u64 {
+        self.arrivals.arrived()
+    }
+
+    /// How many events have been taken, or wait until their stream is resumed.
+    pub(crate) fn events_taken(&self) -> u64 {
+        self.arrivals.left()
+    }
+
     /// The stream of the message that [`Self::poll_event`] returns next, if it returns one.
     pub fn next_message_stream(&self) -> Option<StreamId> {
         self.arrivals.next_message_stream()
