@@ -73,13 +73,21 @@ impl Sfu {
 
     /// Removes a DataProducer and its DataConsumers, each of which emits that its DataProducer closed.
     pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
-        self.begin_closing([CascadeStep::Producers(vec![key].into_iter())]);
+        let goes_on = self.is_closing();
+        self.detach_data_producer(key);
+        if !goes_on {
+            self.continue_closing();
+        }
     }
 
-    /// The last of `steps` comes first.
+    /// The last of `steps` comes first. A cascade that is under way takes them up: it may be the caller, as a message
+    /// that comes before the end of its transport can exceed a limit that closes.
     fn begin_closing<const N: usize>(&mut self, steps: [CascadeStep; N]) {
+        let goes_on = self.is_closing();
         self.closing.extend(steps);
-        self.continue_closing();
+        if !goes_on {
+            self.continue_closing();
+        }
     }
 
     /// Closes more of what is left, as far as one turn may.

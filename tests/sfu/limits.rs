@@ -255,6 +255,57 @@ fn pause_and_close_of_a_transports_limit_act_on_the_data_producer_concerned() {
     }
 }
 
+/// Each peer's message waits for its turn, and closes its DataProducer when the close of the router begins with its
+/// transport.
+#[test]
+fn limits_that_close_within_a_close_leave_the_next_transport_to_it() {
+    const PEERS: u16 = 150;
+    let (mut lab, router) = Lab::with_router();
+    // Their messages use up the first turn: each goes to 1,000 DataConsumers.
+    let busy = lab.host().router();
+    let listen = lab.host().listen(ours(0));
+    let absent = lab.host().plain(busy, listen, &options::plain(false));
+    let crowded = [1, 2, 3, 4, 5].map(|n| {
+        let (key, client) = lab.join(busy, n);
+        let producer = lab.host().produce(key, 0);
+        for _ in 0..1000 {
+            lab.host().consume(absent, producer);
+        }
+        (client, producer)
+    });
+    let limit = limit(Some(1), None, LimitAction::Close);
+    let mut producers = Vec::new();
+    for n in 10..10 + PEERS {
+        let listen = lab.host().listen(ours(n));
+        let plain = lab.host().plain(router, listen, &options::plain(true));
+        lab.plain_peer(n, ours(n), true);
+        let options = DataProducerOptions { limit: Some(limit), ..options::producer_on(0) };
+        producers.push(lab.host().produce_with(plain, options));
+    }
+    lab.expect("connections", |lab| lab.plain_peers.iter().all(|it| it.sctp.is_connected()));
+    lab.run_for(Duration::from_secs(1));
+    for (client, _) in crowded {
+        (0..100).for_each(|_| lab.clients[client].send(0, text("x")));
+    }
+    for peer in &mut lab.plain_peers {
+        (0..3).for_each(|_| peer.sctp.send(0, text("x")));
+    }
+    lab.expect("the first turn", |lab| lab.producer_stats(crowded[0].1)["messagesReceived"] != 0);
+
+    lab.sfu().router(router).expect("open").close();
+    lab.host().collect();
+    let closed = |lab: &mut Lab| {
+        let events = producers.iter().flat_map(|it| lab.host().producer_events(*it));
+        events.filter(|it| *it == DataProducerEvent::LimitClose).count()
+    };
+    // The first turn ends about 50 transports.
+    let at_once = closed(&mut lab);
+    assert!((1..=usize::from(PEERS) / 2).contains(&at_once), "{at_once}");
+    lab.run_for(Duration::from_secs(1));
+    assert!(!lab.sfu().is_closing());
+    assert_eq!(at_once + closed(&mut lab), usize::from(PEERS), "each once");
+}
+
 #[test]
 fn an_empty_message_counts_as_one_byte() {
     let (mut lab, producer, consumer) = direct(limit(None, Some(10), LimitAction::Drop));
