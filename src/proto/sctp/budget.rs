@@ -26,10 +26,14 @@ pub(super) const PACKET_COST: u64 = 1000;
 const USUAL_DATA: u64 = 64;
 
 /// A token bucket of CPU time. A peer that empties it has its packets dropped, which its congestion
-/// control understands.
+/// control understands. What was sent to it never has that effect, as it would cost the SACKs of a fast receiver: more
+/// is sent once both are paid.
 #[derive(Debug, Default)]
 pub(super) struct CpuBudget {
+    /// For packets of the peer and what they cause.
     used: Duration,
+    /// For packets to the peer. Paid after `used`.
+    sent: Duration,
     since: Option<Instant>,
 }
 
@@ -51,20 +55,29 @@ impl CpuBudget {
         self.used = self.used.saturating_add(Duration::from_nanos(cost));
     }
 
+    /// Takes `cost` nanoseconds for what was sent to the peer.
+    pub(super) fn charge_sent(&mut self, now: Instant, cost: u64) {
+        self.refund(now);
+        self.sent = self.sent.saturating_add(Duration::from_nanos(cost));
+    }
+
     /// When more may be sent to a peer that has used its share. `None`: at once.
     pub(super) fn used_until(&mut self, now: Instant) -> Option<Instant> {
-        if self.used <= BURST {
+        if self.used.saturating_add(self.sent) <= BURST {
             return None;
         }
         self.refund(now);
-        let excess = self.used.checked_sub(BURST).filter(|it| !it.is_zero())?;
+        let all = self.used.saturating_add(self.sent);
+        let excess = all.checked_sub(BURST).filter(|it| !it.is_zero())?;
         Some(now + (excess + SENDING) * SHARE)
     }
 
     fn refund(&mut self, now: Instant) {
         let elapsed = self.since.map_or(BURST, |since| now.saturating_duration_since(since));
         self.since = Some(self.since.map_or(now, |since| since.max(now)));
-        self.used = self.used.saturating_sub(elapsed / SHARE);
+        let paid = elapsed / SHARE;
+        self.sent = self.sent.saturating_sub(paid.saturating_sub(self.used));
+        self.used = self.used.saturating_sub(paid);
     }
 }
 
@@ -165,6 +178,21 @@ mod tests {
         now += Duration::from_millis(3);
         assert_eq!(budget.used_until(now), Some(now + Duration::from_millis(2)));
         now += Duration::from_millis(1);
+        assert_eq!(budget.used_until(now), None);
+    }
+
+    #[test]
+    fn what_is_sent_to_a_peer_costs_it_none_of_its_packets() {
+        let mut now = start();
+        let mut budget = CpuBudget::default();
+        let all = BURST.as_nanos() as u64;
+        budget.charge_sent(now, 2 * all);
+        assert!(budget.take(now, all));
+        assert!(!budget.take(now, 1));
+        assert_eq!(budget.used_until(now), Some(now + (2 * BURST + SENDING) * SHARE));
+        now += BURST * SHARE;
+        assert!(budget.take(now, 1), "its own packets are paid first");
+        now += (BURST + SENDING) * SHARE;
         assert_eq!(budget.used_until(now), None);
     }
 

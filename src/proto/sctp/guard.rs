@@ -367,7 +367,7 @@ impl Guard {
     pub(super) fn charge_sent(&mut self, now: Instant, packets: u32) {
         let cost = self.packet_cost * u64::from(packets);
         if cost > 0 {
-            self.budget.charge(now, cost);
+            self.budget.charge_sent(now, cost);
         }
     }
 
