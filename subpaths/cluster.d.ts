@@ -190,7 +190,7 @@ export interface Room<Info = unknown>
   readonly router: types.Router;
   readonly closed: boolean;
   /**
-   * Those of other hosts, and of other Routers of this one; a copy. If two hosts announce an id, the first one has it
+   * Those of other hosts, and of other Routers of this one: a copy at each access. If two hosts announce an id, the first one has it
    * until it is gone; what this Router announces comes before both.
    */
   readonly dataProducers: ReadonlyMap<string, RemoteDataProducer<Info>>;

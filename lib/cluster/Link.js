@@ -225,11 +225,21 @@ class Link {
     }
     this.#early.push(receive);
     if (this.#early.length === 1) {
-      queueMicrotask(() => {
-        for (let next = this.#early.shift(); next; next = this.#early.shift()) {
-          next();
-        }
-      });
+      queueMicrotask(() => this.#handleEarly());
+    }
+  }
+
+  #handleEarly() {
+    const next = this.#early[0];
+
+    try {
+      next();
+    } finally {
+      // Also if a listener has thrown.
+      this.#early.shift();
+      if (this.#early.length > 0) {
+        queueMicrotask(() => this.#handleEarly());
+      }
     }
   }
 

@@ -62,8 +62,11 @@ function redisBus(client) {
       if (!ready() || waiting + length > MAX_WAITING) {
         return false;
       }
+
+      const answer = client.publish(subject, Buffer.from(data));
+
       waiting += length;
-      return client.publish(subject, Buffer.from(data)).then(
+      return answer.then(
         () => answered(true),
         () => answered(false),
       );
