@@ -2197,6 +2197,7 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
   /**
    * What happens at the bound of the queue. Default 'drop-newest'. 'block' rejects with UnsupportedError if the
    * DataConsumer or its DataProducer is on a PipeTransport that the application has made: `pipeToRouter()` supports it.
+   * It excludes `whilePaused: 'hold'`.
    */
   overflow?: DataConsumerOverflow;
   /**
@@ -2420,7 +2421,7 @@ export interface DataConsumer<
   /**
    * Sets what happens at the bound of the queue, including to messages that already wait.
    *
-   * @throws TypeError: invalid argument.
+   * @throws TypeError: invalid argument, or 'block' with `whilePaused: 'hold'`.
    * @throws UnsupportedError: 'block' over a PipeTransport that the application has made.
    * @throws NotFoundError, WorkerClosedError
    */

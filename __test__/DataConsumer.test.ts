@@ -1161,6 +1161,7 @@ describe('dataConsumer.close()', () => {
     'dump()': (dataConsumer) => dataConsumer.dump(),
     'getStats()': (dataConsumer) => dataConsumer.getStats(),
     'closeWithStats()': (dataConsumer) => dataConsumer.closeWithStats(),
+    "setOverflow('close')": (dataConsumer) => dataConsumer.setOverflow('close'),
     'pause()': (dataConsumer) => dataConsumer.pause(),
     'resume()': (dataConsumer) => dataConsumer.resume(),
     "send('x')": (dataConsumer) => dataConsumer.send('x'),
@@ -1340,7 +1341,13 @@ describe('overflow', () => {
         await expect(consume({ overflow: 'block', overflowTimeout })).rejects.toThrow(named);
       }
       const call = consume({ overflow: 'block', whilePaused: 'hold' });
-      await expect(call).rejects.toThrow(/'block' cannot be combined with whilePaused 'hold'/);
+      const excluded =
+        /'block' cannot be combined with whilePaused 'hold' \(got 'block' and 'hold'\)/;
+      await expect(call).rejects.toThrow(excluded);
+      const holding = await consume({ whilePaused: 'hold' });
+      await expect(holding.setOverflow('block')).rejects.toThrow(TypeError);
+      await expect(holding.setOverflow('block')).rejects.toThrow(excluded);
+      expect(holding.overflow).toBe('drop-newest');
       await expect(consume({ overflow: 'block', overflowTimeout: 0 })).resolves.toMatchObject({
         overflow: 'block',
       });

@@ -172,7 +172,9 @@ class DataConsumer extends Entity {
       () => {
         parsed = parseOverflow(overflow);
         if (parsed === 'block' && this.#whilePaused === 'hold') {
-          throw new TypeError("overflow 'block' cannot be combined with whilePaused 'hold'");
+          throw new TypeError(
+            `overflow 'block' cannot be combined with whilePaused 'hold' ${validate.got(overflow, this.#whilePaused)}`,
+          );
         }
         return this.#core.request('dataConsumer.setOverflow', (native, id) =>
           native.setOverflow(id, JSON.stringify(parsed)),

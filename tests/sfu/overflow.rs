@@ -311,10 +311,10 @@ struct Sender {
 }
 
 /// `sctpSendBufferSize` by default, here and in mediasoup.
-const SEND_BUFFER: u32 = 262_144;
+const SEND_BUFFER: u32 = 2_000_000;
 
-/// This library's ways, and simulated ones of others. mediasoup 3 gives usrsctp no limit for `maxRetransmits: 0`, so such
-/// messages are unordered and reliable. LiveKit 1.13 queues without a bound on its lossy channel, or, with
+/// This library's ways, and simulated ones of others. mediasoup takes `maxRetransmits: 0` for no limit, so such messages are
+/// unordered and reliable. LiveKit 1.13 queues without a bound on its lossy channel, or, with
 /// `datachannel_lossy_target_latency`, drops what exceeds that latency at the measured rate, and 8 KiB.
 fn senders() -> [Sender; 6] {
     let options = options::consumer;
