@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { PassThrough, Writable } from 'node:stream';
 import * as binding from '../lib/native';
@@ -95,11 +96,26 @@ class Sink extends Writable {
     done();
   }
 
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
   /** The file, once the capture has ended it. */
   async file(): Promise<File> {
     if (!this.writableFinished) await once(this, 'finish');
-    return read(Buffer.concat(this.#chunks));
+    return read(this.bytes);
   }
+}
+
+/** The lines of tcpdump for the packets that libpcap finds in a file. */
+function linesOfTcpdump(file: Buffer): string[] {
+  const { error, status, stdout, stderr } = spawnSync('tcpdump', ['-n', '-r', '-'], {
+    input: file,
+    encoding: 'utf8',
+  });
+  if (error || status !== 0) throw new Error(`tcpdump (a package of Debian): ${error ?? stderr}`);
+  expect(stderr).toContain('link-type SCTP');
+  return stdout.split('\n').filter((line) => /^\d\d:\d\d:\d\d\./.test(line));
 }
 
 /** The types of the chunks of a packet (RFC 9260 §3.2). */
@@ -132,6 +148,7 @@ test('has the packets of both directions, from the handshake on, in order and wi
   expect(capture.closed).toBe(true);
   const { linkType, packets, received, dropped } = await sink.file();
   expect(linkType).toBe(248);
+  expect(linesOfTcpdump(sink.bytes)).toHaveLength(packets.length);
   expect([received, dropped]).toEqual([packets.length, 0]);
   expect(capture).toMatchObject({ packets: packets.length, packetsDropped: 0 });
   expect(packets.some((it) => chunksOf(it).includes(INIT))).toBe(true);

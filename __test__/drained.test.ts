@@ -27,6 +27,8 @@ beforeEach(async () => {
 interface Receiver {
   consumer: types.DataConsumer;
   transport: types.Transport;
+  /** Whether the peer has acknowledged everything. */
+  acknowledged?(): Promise<boolean>;
   /** Resolves once the peer's application has taken the messages, if the peer would drop them on closing. */
   taken?(): Promise<unknown>;
   /** Resolves with the messages so far, once all of them have arrived or nothing more can. */
@@ -41,6 +43,7 @@ async function webRtc(): Promise<Receiver> {
   return {
     consumer,
     transport,
+    acknowledged: async () => (await transport.getStats())[0]!.sctpBytesInFlight === 0,
     // When the channel closes, node-datachannel drops messages that it has acknowledged but not handed over.
     taken: () => within(peer.untilMessages(0, MESSAGES), 'the messages'),
     received: async () => (await peer.untilMessages(0, MESSAGES)).map(String),
@@ -138,6 +141,8 @@ describe.each([
       const entity: { drained(): Promise<void>; close(): void } = pick(receiver);
       TEXTS.forEach((text) => producer.send(text));
       await within(entity.drained(), 'drained()');
+      expect(receiver.consumer.bufferedAmount).toBe(0);
+      expect(await receiver.acknowledged?.()).not.toBe(false);
       await receiver.taken?.();
       entity.close();
       expect(await receiver.received()).toEqual(TEXTS);
