@@ -176,6 +176,14 @@ describe('a listener', () => {
     worker.close();
   });
 
+  /** What an object emits for what the worker sends, where the names differ. */
+  const EMITTED: Record<string, string> = {
+    limitpause: 'pause',
+    limitclose: 'close',
+    originpause: 'pause',
+    overflowclose: 'close',
+  };
+
   // What the worker can send to each object, and what the observer of the object emits then.
   test.each<[string, string, string | undefined, ...unknown[]]>([
     ['WebRtcTransport', 'icestatechange', 'icestatechange', 'connected'],
@@ -184,11 +192,18 @@ describe('a listener', () => {
     ['WebRtcTransport', 'dtlsstatechange', 'dtlsstatechange', 'connected', 'PEM', null],
     ['WebRtcTransport', 'dtlsstatechange', 'dtlsstatechange', 'failed', null, ERROR],
     ['WebRtcTransport', 'sctpstatechange', 'sctpstatechange', 'connected', {}],
+    ['WebRtcTransport', 'datachannel', 'datachannel', { streamId: 1 }],
+    ['WebRtcTransport', 'limit', undefined, { messages: 1, bytes: 1 }],
     ['PlainTransport', 'tuple', 'tuple', { localPort: 1 }],
+    ['PlainTransport', 'limit', undefined, { messages: 1, bytes: 1 }],
     ['PlainTransport', 'sctpstatechange', 'sctpstatechange', 'connecting'],
     ['PipeTransport', 'sctpstatechange', 'sctpstatechange', 'failed', null, ERROR],
     ['PipeTransport', 'dtlsstatechange', 'dtlsstatechange', 'failed', null, ERROR],
     ['DataProducer', 'drain', undefined],
+    ['DataProducer', 'limit', undefined, { messages: 1, bytes: 1 }],
+    ['DataProducer', 'limitpause', 'pause'],
+    ['DataProducer', 'limitclose', 'close'],
+    ['DataProducer of type sctp', 'originpause', 'pause'],
     ['DataProducer of type sctp', 'streamclose', undefined],
     ['DataConsumer', 'message', undefined],
     ['DataConsumer', 'overflow', undefined, { messages: 1, bytes: 1 }],
@@ -196,10 +211,12 @@ describe('a listener', () => {
     ['DataConsumer', 'unstalled', undefined],
     ['DataConsumer', 'dataproducerpause', 'pause'],
     ['DataConsumer', 'dataproducerclose', 'close'],
+    ['DataConsumer', 'overflowclose', 'close'],
     ['DataConsumer of type sctp', 'sctpsendbufferfull', undefined],
     ['DataConsumer of type sctp', 'bufferedamountlow', undefined, 1],
     ['DataConsumer of type sctp', 'streamclose', 'close'],
-  ])('of a %s may throw anything at %s', async (kind, event, observed, ...args) => {
+  ])('of a %s may throw anything at %s', async (kind, sent, observed, ...args) => {
+    const event = EMITTED[sent] ?? sent;
     for (const { title, make } of THROWN) {
       const entity = await makers[kind]!();
       const { onEvent, onMessage } = target;
@@ -221,12 +238,58 @@ describe('a listener', () => {
         throwAt(entity.observer, observed);
       }
       const deliver = (): void =>
-        event === 'message' ? onMessage?.(Buffer.from('x'), 51) : onEvent(event, args);
+        sent === 'message' ? onMessage?.(Buffer.from('x'), 51) : onEvent(sent, args);
       expect(deliver).not.toThrow();
       const names = observed ? [event, observed] : [event];
       expect(reports).toEqual(names.map((name) => `${title}: ${name}, as thrown`));
       entity.close();
       expect(entity.closed).toBe(true);
+    }
+  });
+
+  test.each([
+    ['DataProducer of type sctp', 'originpause', 'originresume', 'resume'],
+    ['DataConsumer', 'dataproducerpause', 'dataproducerresume', 'dataproducerresume'],
+  ])('of a %s may throw anything after %s at %s', async (kind, before, sent, event) => {
+    for (const { make } of THROWN) {
+      const entity = await makers[kind]!();
+      const { onEvent } = target;
+      let calls = 0;
+      for (const emitter of [entity, entity.observer]) {
+        for (const name of [event, 'resume', 'listenererror']) {
+          emitter.on(name, () => {
+            calls += 1;
+            throw make();
+          });
+        }
+      }
+      onEvent(before, []);
+      expect(() => onEvent(sent, [])).not.toThrow();
+      // Each throws twice: at the event, and at what reports that.
+      expect(calls).toBeGreaterThanOrEqual(4);
+      entity.close();
+      expect(entity.closed).toBe(true);
+    }
+  });
+
+  test("of a DataProducer may throw anything at 'demand'", async () => {
+    const router = await worker.createRouter();
+    const transport = await router.createDirectTransport();
+    for (const { make } of THROWN) {
+      const dataProducer = await transport.produceData();
+      let calls = 0;
+      for (const event of ['demand', 'listenererror'] as any[]) {
+        dataProducer.on(event, () => {
+          calls += 1;
+          throw make();
+        });
+      }
+      const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+      await nextMacrotask();
+      expect(calls).toBe(2);
+      dataConsumer.close();
+      expect(dataProducer.demand.consumers).toBe(0);
+      dataProducer.close();
     }
   });
 
