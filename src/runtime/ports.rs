@@ -62,7 +62,14 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<(Socket, Lease), Error
     });
     bound.map_err(|error| {
         let error = match error.kind() {
-            io::ErrorKind::AddrInUse => "all of them are in use".to_owned(),
+            io::ErrorKind::AddrInUse if usize::from(max - min) < TRIES => {
+                "all of them are in use".to_owned()
+            }
+            io::ErrorKind::AddrInUse => {
+                format!(
+                    "all that were tried are in use, at most {TRIES}; the next call tries others"
+                )
+            }
             _ => error.to_string(),
         };
         Error::BindInRange { protocol: info.protocol, ip: info.ip, min, max, error }

@@ -329,6 +329,7 @@ fn calls_that_were_made_before_a_close_take_effect_before_it() {
 #[test]
 fn a_close_drops_what_exceeds_one_turn_and_counts_it() {
     const SENT: u32 = 10_000;
+    log::attach(LogLevel::Warn, vec!["info".into()]);
     for close in 0..3 {
         let mut scene = Scene::new([1, 2]);
         let (producer, consumers) = scene.produce(1, 1000);
@@ -353,9 +354,17 @@ fn a_close_drops_what_exceeds_one_turn_and_counts_it() {
         assert!(routed.len() < 100, "a few turns of them: {}", routed.len());
         assert_eq!(dropped, u64::from(SENT) - routed.len() as u64);
         assert_eq!(scene.dropped_at_close(), dropped, "once");
+        let logged: Vec<_> = items.iter().filter_map(dropped_in_log).collect();
+        assert_eq!(logged, [dropped]);
         assert_eq!(scene.intakes[&producer.0].charge(), 0);
         assert!(numbers(&items, others[0]).into_iter().eq(0..100), "others lose nothing");
     }
+}
+
+/// How many messages a line of the log says were dropped.
+fn dropped_in_log(item: &Item) -> Option<u64> {
+    let Item::Log("warn", line) = item else { return None };
+    line.split_once(" messages")?.0.rsplit(' ').next()?.parse().ok()
 }
 
 #[test]
