@@ -40,10 +40,10 @@ const mistakes: [string[], RegExp][] = [
   [[BENCH, 'direct'], /direct/],
   [['bench/cluster/index.js', '--seed=0'], /--seed.*0/],
   [[CHECK, '--only=laws,lint'], /no step lint; there are .*laws/],
-  [[ROBUSTNESS], /programs, listeners, cycles, floods, busy, slow, networks, files, soak/],
+  [[ROBUSTNESS], /programs, listeners, cycles, floods, limits, busy, slow, networks, files, soak/],
   [
     [ROBUSTNESS, 'census'],
-    /programs, listeners, cycles, floods, busy, slow, networks, files, soak.*census/,
+    /programs, listeners, cycles, floods, limits, busy, slow, networks, files, soak.*census/,
   ],
   [[ROBUSTNESS, 'soak', '--minutes=ten'], /--minutes.*ten/],
   [[ROBUSTNESS, 'programs', '--seed=-1'], /--seed.*-1/],

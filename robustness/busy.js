@@ -4,10 +4,10 @@
 //
 // How soon a worker with as much work as possible answers a peer of another router: STUN round trips, measured from
 // another process. How soon a Router, a Worker, a process and a thread end while a million messages wait. How long the
-// turns are in which 50,000 DataConsumers close. Fails if, in the median round, the p99 of the round trip is over 5 ms,
-// a port is not free after 50 ms, an end takes over 500 ms, fewer than a million messages waited for it, or a turn of
-// the closing takes over 10 ms. Needs an idle machine with more than one core; on others, --slack=20 multiplies the
-// limits.
+// turns are in which 50,000 DataConsumers close. Fails if, in the median round, the p99 of the round trip is over 5 ms
+// (20 ms with 10,000 DataConsumers), a port is not free after 50 ms, an end takes over 500 ms, fewer than a million
+// messages waited for it, or a turn of the closing takes over 10 ms. Needs an idle machine with more than one core; on
+// others, --slack=20 multiplies the limits.
 
 const { once } = require('node:events');
 const path = require('node:path');
@@ -23,6 +23,8 @@ const { Prober } = require('./load/prober');
 const { runSuite } = require('./load/suite');
 
 const MAX_P99_MICROS = 5_000;
+/** A single message to 10,000 DataConsumers of one DataProducer takes milliseconds. */
+const MAX_P99_MICROS_TO_MANY = 20_000;
 const MAX_PORT_MS = 50;
 const MAX_END_MS = 500;
 const MAX_TURN_MS = 10;
@@ -45,6 +47,7 @@ const MAX_BUFFERED_AMOUNT = 16 * 1024;
  * @property {number} consumers
  * @property {'worker' | 'process' | 'thread' | 'producer' | 'transport' | 'router' | 'each'} [by] - what ends, or what
  * closes the DataConsumers.
+ * @property {number} [maxP99] - in µs, instead of 5 ms.
  */
 
 /** @type {Case[]} */
@@ -52,7 +55,13 @@ const cases = [
   { name: 'direct-1', title: 'a direct producer, 1 consumer', kind: 'direct', consumers: 1 },
   { name: 'direct-100', title: 'a direct producer, 100 consumers', kind: 'direct', consumers: 100 },
   { name: 'direct-1000', title: 'a direct producer, 1,000', kind: 'direct', consumers: 1_000 },
-  { name: 'direct-10000', title: 'a direct producer, 10,000', kind: 'direct', consumers: 10_000 },
+  {
+    name: 'direct-10000',
+    title: 'a direct producer, 10,000',
+    kind: 'direct',
+    consumers: 10_000,
+    maxP99: MAX_P99_MICROS_TO_MANY,
+  },
   {
     name: 'client-1000',
     title: 'a client, 1,000 full consumers',
@@ -354,6 +363,7 @@ async function measureCase({ api, rounds, ...options }) {
 
     results.push({
       ...rest,
+      maxP99: options.maxP99 ?? MAX_P99_MICROS,
       p50: quantile(trips, 0.5),
       p99: quantile(trips, 0.99),
       max: Math.max(...trips),
@@ -372,9 +382,9 @@ async function measureCase({ api, rounds, ...options }) {
  *
  * @param {any} result
  */
-function strain({ p99, portMs = [0], endMs = 0, turnMs: [turnMs] = [0] }) {
+function strain({ p99, maxP99, portMs = [0], endMs = 0, turnMs: [turnMs] = [0] }) {
   return Math.max(
-    p99 / MAX_P99_MICROS,
+    p99 / maxP99,
     Math.max(...portMs) / MAX_PORT_MS,
     endMs / MAX_END_MS,
     turnMs / MAX_TURN_MS,
@@ -424,13 +434,11 @@ function table(results) {
  * @param {number} slack
  */
 function broken(
-  { p99, portMs = [0], endMs = 0, queued = MIN_QUEUED, turnMs: [turnMs] = [0] },
+  { p99, maxP99, portMs = [0], endMs = 0, queued = MIN_QUEUED, turnMs: [turnMs] = [0] },
   slack,
 ) {
   return [
-    ...(p99 <= slack * MAX_P99_MICROS
-      ? []
-      : [`the p99 of the round trip is ${Math.round(p99)} µs`]),
+    ...(p99 <= slack * maxP99 ? [] : [`the p99 of the round trip is ${Math.round(p99)} µs`]),
     ...(Math.max(...portMs) <= slack * MAX_PORT_MS
       ? []
       : [`ports are free after ${portMs.join(', ')} ms`]),
