@@ -9,7 +9,9 @@ cd "$(dirname "$0")/.."
 clone=$(mktemp -d)
 trap 'rm -rf "$clone"' EXIT
 git init --quiet "$clone"
-git --git-dir="$clone/.git" --work-tree=. add --all -- ':!node_modules'
+# In a worktree it may be a link, which the pattern of .gitignore for the folder does not meet.
+echo node_modules >> "$clone/.git/info/exclude"
+git --git-dir="$clone/.git" --work-tree=. add --all
 mkdir "$clone/native"
 cp native/*.node "$clone/native"
 
