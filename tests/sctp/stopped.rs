@@ -353,6 +353,89 @@ fn what_follows_on_a_stopped_stream_that_was_reset_fills_the_window() {
     reset_a_stopped_stream([10, 0, 1000, 0, 0, 0].into_iter());
 }
 
+/// The SACKs among `sent`: the cumulative TSN, the window and the number of gap blocks.
+fn sacks(sent: &[Seen]) -> Vec<(u32, u32, u16)> {
+    let field = |it: &Seen, at: usize| u32::from_be_bytes(it.value[at..at + 4].try_into().unwrap());
+    let sacks = sent.iter().filter(|it| it.kind == SACK);
+    sacks.map(|it| (it.tsn(), field(it, 4), (field(it, 8) >> 16) as u16)).collect()
+}
+
+/// The peer of a window of 256 KiB has reset stopped streams that keep more than the bound and the window. With a gap,
+/// the TSN before the puppet's last one has not arrived. Returns what was sent in the last turn, too.
+fn overfilled(has_gap: bool) -> (Stage, Vec<Seen>) {
+    let mut stage = Stage::new(SctpConfig { max_receiver_window: 262_144, ..config() });
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    let mut sent = Vec::new();
+    for stream in 1..=7 {
+        stage.sctp.stop_stream(stream);
+        // The last ones just fit.
+        let count = if stream < 7 { 200 } else { 96 };
+        for first in (0..count).step_by(8) {
+            let messages: Vec<_> = (first..first + 8)
+                .map(|ssn| data(WHOLE, stage.next_tsn(), stream, ssn, 53, &[0; 1000]))
+                .collect();
+            stage.send(&messages);
+            stage.now += Duration::from_millis(10);
+        }
+        let named = stage.puppet.tsn.wrapping_sub(1);
+        if has_gap && stream == 7 {
+            stage.next_tsn();
+            let beyond = data(WHOLE, stage.next_tsn(), 100, 1, 53, b"second");
+            stage.send(&[beyond]);
+            stage.pass(SECOND);
+        }
+        sent = stage.send(&[reset(stage.puppet.request, last, named, &[stream])]);
+        stage.puppet.request += 1;
+        assert_eq!(take(&mut stage.sctp), None, "the stream is stopped");
+    }
+    (stage, sent)
+}
+
+#[test]
+fn a_window_that_resets_have_shut_is_announced_and_each_probe_of_it_is_answered() {
+    for has_gap in [false, true] {
+        let (mut stage, sent) = overfilled(has_gap);
+        let arrived = stage.puppet.tsn.wrapping_sub(if has_gap { 3 } else { 1 });
+        let shut = [(arrived, 0, u16::from(has_gap))];
+        assert_eq!(sacks(&sent), shut);
+        let probe = arrived.wrapping_add(1);
+        let first = [data(WHOLE, probe, 100, 0, 53, b"first")];
+        for turn in 1..=5 {
+            stage.now += SECOND;
+            assert_eq!(sacks(&stage.send(&first)), shut, "gap: {has_gap}, turn {turn}");
+            assert_eq!(stage.sctp.counters().packets_overload, turn);
+        }
+        for stream in 1..=7 {
+            assert!(stage.sctp.resume_stream(stream));
+        }
+        while stage.sctp.poll_event().is_some() {}
+        let open = sacks(&stage.drain());
+        assert_eq!(open.len(), 1);
+        let (cumulative, window, gaps) = open[0];
+        assert_eq!((cumulative, gaps), (arrived, u16::from(has_gap)));
+        assert!(window > 250_000, "{window}");
+        stage.send(&first);
+        let messages = stage.messages();
+        assert_eq!(messages.len(), if has_gap { 2 } else { 1 });
+        stage.puppet.tsn = probe.wrapping_add(if has_gap { 2 } else { 1 });
+        stage.assert_alive();
+    }
+}
+
+#[test]
+fn the_sack_beside_data_that_the_shut_window_refuses_is_read() {
+    let (mut stage, _) = overfilled(false);
+    stage.sctp.open_stream(200, Reliability::RELIABLE);
+    stage.sctp.send(stage.now, 200, numbered(0, 100)).expect("room");
+    let sent = stage.drain();
+    let sent = sent.iter().find(|chunk| chunk.kind == DATA).expect("the message");
+    let refused = data(WHOLE, stage.puppet.tsn, 100, 0, 53, b"x");
+    stage.send(&[sack(sent.tsn(), 1 << 20, &[]), refused]);
+    assert_eq!(stage.sctp.counters().packets_overload, 1);
+    assert_eq!(stage.sctp.delivered(), 100);
+    assert_eq!(stage.pass(10 * SECOND).iter().filter(|it| it.kind == DATA).count(), 0);
+}
+
 #[test]
 #[allow(clippy::disallowed_methods, reason = "it measures costs")]
 fn fences_cost_no_more_the_more_of_them_and_of_messages_there_are() {

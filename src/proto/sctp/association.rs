@@ -59,7 +59,7 @@ pub struct Association {
     control_packet: Option<Bytes>,
     end_reason: Option<EndReason>,
     arrivals: Arrivals,
-    /// Whether the window has grown and has to be announced.
+    /// Whether the peer has to know the present window.
     announces: bool,
     counters: SctpCounters,
     /// What [`Self::transmission`] returns once the association has ended.
@@ -143,6 +143,13 @@ impl Association {
             Verdict::Shaken => self.last_heard = Some(now),
             Verdict::Dropped(reason) => {
                 self.counters.count_dropped(reason);
+                return false;
+            }
+            Verdict::Overfull => {
+                self.last_heard = Some(now);
+                self.announces = true;
+                self.counters.count_dropped(PacketDrop::Overload);
+                self.advance_fences();
                 return false;
             }
             Verdict::Aborted(cause) => self.ended_by_peer(EndReason::PeerAbort(cause), None),
@@ -234,10 +241,9 @@ impl Association {
             }
         }
         if std::mem::take(&mut self.announces)
-            && self.control_packet.is_none()
-            && let Some(engine) = &self.engine
+            && let Some(packet) = self.engine.as_mut().and_then(|it| it.window_update(now))
         {
-            self.control_packet = engine.window_update();
+            send(&packet);
         }
         if let Some(packet) = self.control_packet.take() {
             send(&packet);
@@ -313,7 +319,7 @@ impl Association {
         self.note_held();
     }
 
-    /// Notes what fills the receive window beside incomplete messages. If that has become less, the peer has to know.
+    /// Notes what fills the receive window beside incomplete messages. If that has changed, the peer has to know.
     fn note_held(&mut self) {
         let (holds, excess) = (self.arrivals.holds(), self.arrivals.excess());
         if let Some(engine) = &mut self.engine {

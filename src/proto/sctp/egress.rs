@@ -66,7 +66,7 @@ impl Egress<'_> {
             if chunk.padded_len() > room && chunk.kind != kind::SACK {
                 return Err(Oversize(chunk.padded_len()));
             }
-            match self.record(&chunk) {
+            match self.record(&packet, &chunk) {
                 EgressAction::Send => {}
                 EgressAction::Rewrite => differs = true,
                 EgressAction::Wait => is_due = false,
@@ -86,7 +86,7 @@ impl Egress<'_> {
                 send(&std::mem::replace(&mut writer, Writer::new(header, self.max)).finish());
             }
             match (chunk.kind, Sack::parse(chunk.value)) {
-                (kind::SACK, Some(sack)) => self.write_sack(&mut writer, &packet, &chunk, &sack),
+                (kind::SACK, Some(sack)) => self.write_sack(&mut writer, &sack),
                 (kind::RECONFIG, _) => self.write_reset(&mut writer, &chunk),
                 _ => writer.copy(&chunk),
             }
@@ -97,27 +97,40 @@ impl Egress<'_> {
         Ok(())
     }
 
-    /// Sends a withheld SACK: its holes are old enough to be reported. If the first one has closed by now, all have:
-    /// sctp-proto reports those that remain at once, and that replaces the withheld SACK. Then nothing is sent, as the
-    /// next SACK will acknowledge what has arrived. The ledger knows this SACK already, and more than it says.
-    pub(super) fn emit_withheld(&mut self, packet: &Bytes, mut send: impl FnMut(&[u8])) {
-        let Some((header, chunks)) = Header::parse(packet) else { return };
-        let Some(chunk) = chunks.flatten().find(|chunk| chunk.kind == kind::SACK) else { return };
-        let (Some(sack), Some(peer)) = (Sack::parse(chunk.value), &self.ledger.peer) else {
+    /// Sends what was withheld of the last SACK: its holes are old enough to be reported. If the first one has closed by
+    /// now, all have: sctp-proto reports those that remain at once, and that replaces this SACK. Then nothing is sent, as
+    /// the next SACK will acknowledge what has arrived. The ledger knows this SACK already, and more than it says.
+    pub(super) fn emit_withheld(&mut self, mut send: impl FnMut(&[u8])) {
+        let Some(packet) = self.ledger.gap_sack.clone() else { return };
+        let (Some((header, sack)), Some(peer)) = (sack_of(&packet), &self.ledger.peer) else {
             return;
         };
         if sack.cumulative != peer.received.cumulative() {
             return self.control.close_holes();
         }
         let mut writer = Writer::new(header, self.max);
-        self.write_sack(&mut writer, packet, &chunk, &sack);
+        self.write_sack(&mut writer, &sack);
         send(&writer.finish());
     }
 
+    /// Writes the last SACK again, with the window of now; sctp-proto has room for `left` bytes. It reports no more than
+    /// the last one did: sctp-proto drops what arrives while the window is shut. `None` if there was none.
+    pub(super) fn repeat_sack(&mut self, header: Header, left: u32) -> Option<Bytes> {
+        let last = self.ledger.gap_sack.clone();
+        let mut sack = match last.as_ref().and_then(sack_of) {
+            Some((_, sack)) => sack,
+            None => Sack::plain(self.ledger.peer.as_ref()?.acknowledged?),
+        };
+        sack.window = left;
+        let mut writer = Writer::new(header, self.max);
+        self.write_sack(&mut writer, &sack);
+        Some(writer.finish())
+    }
+
     /// Records an outgoing chunk in the ledger.
-    fn record(&mut self, chunk: &Chunk<'_>) -> EgressAction {
+    fn record(&mut self, packet: &Bytes, chunk: &Chunk<'_>) -> EgressAction {
         match chunk.kind {
-            kind::SACK => return self.record_sack(chunk),
+            kind::SACK => return self.record_sack(packet, chunk),
             kind::RECONFIG => return self.record_reset_requests(chunk),
             // sctp-proto repeats the chunk until everything that was sent has arrived.
             kind::SHUTDOWN_ACK if !self.control.is_empty() => return EgressAction::Wait,
@@ -128,9 +141,9 @@ impl Egress<'_> {
 
     /// Corrects the ledger by an outgoing SACK, whose cumulative TSN shows which DATA sctp-proto has accepted,
     /// and whose window shows how many bytes it holds.
-    fn record_sack(&mut self, chunk: &Chunk<'_>) -> EgressAction {
-        self.ledger.withheld_sack = None;
+    fn record_sack(&mut self, packet: &Bytes, chunk: &Chunk<'_>) -> EgressAction {
         let Some(sack) = Sack::parse(chunk.value) else { return EgressAction::Send };
+        self.ledger.gap_sack = (sack.gap_blocks() > 0).then(|| packet.clone());
         // A window of 0 with a gap leaves open how much is held.
         if sack.window > 0 || sack.gap_blocks() == 0 {
             self.ledger.held.correct(self.window.size.saturating_sub(sack.window) as usize);
@@ -210,17 +223,8 @@ impl Egress<'_> {
 
     /// Writes a SACK that announces the window in force, with duplicates and as many of the reported gap blocks as
     /// there is room for. The lowest TSNs come first (RFC 9260 §6.2); later SACKs report the others.
-    fn write_sack(
-        &mut self,
-        writer: &mut Writer,
-        packet: &Bytes,
-        chunk: &Chunk<'_>,
-        sack: &Sack<'_>,
-    ) {
+    fn write_sack(&mut self, writer: &mut Writer, sack: &Sack<'_>) {
         let reported = self.control.report_holes(self.now, sack);
-        if reported < sack.gap_blocks() {
-            self.ledger.withheld_sack = Some(packet.clone());
-        }
         let room = self.max.saturating_sub(COMMON_HEADER + 16) / 4;
         let kept = reported.min(room);
         let duplicates = &mut self.ledger.duplicates;
@@ -232,10 +236,17 @@ impl Egress<'_> {
         let gaps = sack.gap_bytes(kept);
         writer.chunk(
             kind::SACK,
-            chunk.flags,
+            0,
             &[&cumulative, &window, &count(gaps), &count(&tsns), gaps, &tsns],
         );
     }
+}
+
+/// The SACK of a packet.
+fn sack_of(packet: &Bytes) -> Option<(Header, Sack<'_>)> {
+    let (header, chunks) = Header::parse(packet)?;
+    let chunk = chunks.flatten().find(|chunk| chunk.kind == kind::SACK)?;
+    Some((header, Sack::parse(chunk.value)?))
 }
 
 /// What happens to an outgoing chunk.

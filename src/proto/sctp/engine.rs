@@ -30,7 +30,7 @@ use super::handshake::Agreement;
 use super::ledger::Ledger;
 use super::ppid;
 use super::queue::ScheduledMessage;
-use super::wire::{self, Chunk, Header, Writer, kind};
+use super::wire::{self, Chunk, Header, kind};
 use crate::proto::dcep;
 use crate::proto::message::{Limit, Message, Ppid, Reliability, StreamId};
 
@@ -56,6 +56,9 @@ pub(super) enum Verdict {
     Shaken,
     /// The packet was dropped.
     Dropped(PacketDrop),
+    /// The packet belongs to the peer, and was dropped but for its SACK: its DATA exceeds the window. Call
+    /// [`Engine::window_update`].
+    Overfull,
     /// The peer aborted the association, with this error cause.
     Aborted(Option<u16>),
     /// The peer answered our HEARTBEAT, and the packet holds nothing else.
@@ -188,8 +191,14 @@ impl Engine {
             return Verdict::Dropped(PacketDrop::Foreign);
         };
         if self.is_overfull() && has_data(&packet) {
-            // An earlier SACK has asked the peer to stop.
-            return Verdict::Dropped(PacketDrop::Overload);
+            // An earlier SACK has asked the peer to stop. Without an answer to its probes it would take the window for
+            // a broken path.
+            self.guard.retain_sack();
+            return match self.admit(now) {
+                Admission::Granted => Verdict::Overfull,
+                Admission::Refused(reason) => Verdict::Dropped(reason),
+                Admission::Violation(reason) => Verdict::Violation(reason),
+            };
         }
         match self.admit(now) {
             Admission::Granted => {
@@ -272,25 +281,19 @@ impl Engine {
     }
 
     /// Sets whether messages are left in sctp-proto, so that they fill the window, and how many bytes that have been read
-    /// fill it, too. Returns whether these are fewer than before.
+    /// fill it, too. Returns whether these are more or fewer than before.
     pub(super) fn hold(&mut self, holds: bool, beside: usize) -> bool {
         self.holds_messages = holds;
         let before = self.beside;
         self.beside = u32::try_from(beside).unwrap_or(u32::MAX);
-        self.beside < before
+        self.beside != before
     }
 
-    /// A SACK that announces the present window, for a peer that has seen it shut. `None` if chunks are missing: SACKs
-    /// follow anyway, and this one would not report what has arrived beyond. It acknowledges no more than the last SACK:
-    /// sctp-proto drops what arrives while the window is shut.
-    pub(super) fn window_update(&self) -> Option<Bytes> {
+    /// A SACK that announces the present window, for a peer that knows another one.
+    pub(super) fn window_update(&mut self, now: Instant) -> Option<Bytes> {
         let header = self.header()?;
-        let peer = self.ledger.peer.as_ref()?;
-        let cumulative = peer.acknowledged.filter(|_| peer.received.beyond_gap() == 0)?;
-        let mut writer = Writer::new(header, 0);
-        let (tsn, window) = (cumulative.to_be_bytes(), self.window_left().to_be_bytes());
-        writer.chunk(kind::SACK, 0, &[&tsn, &window, &[0; 4]]);
-        Some(writer.finish())
+        let left = self.window.saturating_sub(self.ledger.held.bytes() as u32);
+        self.egress(now).repeat_sack(header, left)
     }
 
     /// Takes what the packet just judged says about streams.
@@ -405,10 +408,8 @@ impl Engine {
             self.guard.charge_sent(now, packets);
         }
         self.note_tsns();
-        if self.control.holes_due(now)
-            && let Some(sack) = self.ledger.withheld_sack.take()
-        {
-            self.egress(now).emit_withheld(&sack, &mut send);
+        if self.control.holes_due(now) {
+            self.egress(now).emit_withheld(&mut send);
         }
         if let Some(reset) = self.ledger.early_reset.take() {
             self.egress(now).emit(reset, &mut send)?;

@@ -391,6 +391,11 @@ impl Guard {
         self.pending.ahead_of_request.is_some_and(|ahead| ahead < self.pending.chunks.len())
     }
 
+    /// Makes [`Self::admit`] apply only the SACK of the packet just screened.
+    pub(super) fn retain_sack(&mut self) {
+        self.pending.retain_sack();
+    }
+
     /// Applies the effects of the packet just screened, which belongs to the peer. `streams`: how
     /// many sctp-proto has.
     pub(super) fn admit(&mut self, now: Instant, ledger: &mut Ledger, streams: usize) -> Admission {

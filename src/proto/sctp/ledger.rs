@@ -106,8 +106,8 @@ pub(super) struct Ledger {
     pub(super) last_reset: Option<(u32, u32)>,
     /// A request to reset streams of which the peer has not acknowledged everything.
     pub(super) early_reset: Option<Bytes>,
-    /// Our last SACK, if gap blocks were withheld from it that are to follow.
-    pub(super) withheld_sack: Option<Bytes>,
+    /// Our last SACK as sctp-proto wrote it, if it has gap blocks. Those that were withheld are to follow.
+    pub(super) gap_sack: Option<Bytes>,
 }
 
 impl Ledger {

@@ -231,6 +231,11 @@ impl<'a> Sack<'a> {
         })
     }
 
+    /// One with a window of 0 and nothing beyond the cumulative TSN.
+    pub(super) fn plain(cumulative: u32) -> Self {
+        Self { cumulative, window: 0, gaps: &[], duplicates: &[] }
+    }
+
     /// The gap blocks: the offsets of the first and last TSN of each.
     pub(super) fn gaps(&self) -> impl Iterator<Item = (u16, u16)> + Clone {
         let gaps = self.gaps.chunks_exact(4);

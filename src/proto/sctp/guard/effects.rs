@@ -28,6 +28,14 @@ impl PendingEffects {
     const KEPT: usize = 64;
 
     pub(super) fn clear(&mut self) {
+        self.retain_sack();
+        self.sack.clear();
+        self.load = PacketLoad::default();
+        self.violation = None;
+    }
+
+    /// Leaves only what the SACK changes.
+    pub(super) fn retain_sack(&mut self) {
         self.chunks.clear();
         self.chunks.shrink_to(Self::KEPT);
         self.ahead_of_request = None;
@@ -36,9 +44,6 @@ impl PendingEffects {
         self.streams.skipped.clear();
         self.streams.reset.clear();
         self.streams.resets_all = false;
-        self.sack.clear();
-        self.load = PacketLoad::default();
-        self.violation = None;
     }
 }
 
