@@ -476,3 +476,55 @@ fn a_packet_with_a_second_request_has_the_first_granted_alone() {
     assert_eq!(resets_of(&mut stage), [false, true]);
     stage.assert_alive();
 }
+
+#[test]
+fn data_that_a_reset_names_arrives_first_wherever_it_is_in_the_packet() {
+    let events = [false, true].map(|is_behind| {
+        let mut stage = Stage::new(config());
+        let last = stage.puppet.initial_tsn.wrapping_sub(1);
+        let [first, second, third, fourth] = std::array::from_fn(|_| stage.next_tsn());
+        let request = reset(stage.puppet.request, last, third, &[1]);
+        // One of another stream was lost, and its DATA fills the packet.
+        stage.send(&[data(WHOLE, second, 1, 0, 51, b"before")]);
+        let [named, more] = [
+            [data(WHOLE, first, 2, 0, 51, b"lost"), data(WHOLE, third, 2, 1, 51, b"the last")],
+            [data(WHOLE, fourth, 1, 0, 51, b"the next use"), data(FIRST, second, 1, 0, 51, b"x")],
+        ];
+        let packet = match is_behind {
+            true => [std::slice::from_ref(&request), &more[..1], &named, &more[1..]].concat(),
+            false => [&named[..], std::slice::from_ref(&request), &more].concat(),
+        };
+        stage.send(&packet);
+        assert_eq!(stage.sctp.counters().chunks_stripped, 0);
+        let events = stage.events();
+        stage.assert_alive();
+        events
+    });
+    assert_eq!(events[0], events[1]);
+    let place = |event: &SctpEvent| events[0].iter().position(|it| it == event);
+    let (stream, messages) = (1, events[0].len() - 1);
+    assert_eq!((messages, place(&SctpEvent::StreamReset { stream })), (4, Some(3)));
+}
+
+#[test]
+fn a_reset_that_names_what_its_packet_gives_up_is_granted() {
+    let mut stage = Stage::new(config());
+    let last = stage.puppet.initial_tsn.wrapping_sub(1);
+    let [missing, second] = std::array::from_fn(|_| stage.next_tsn());
+    stage.send(&[data(FIRST, second, 1, 1, 51, b"a part")]);
+    stage.next_tsn();
+    stage.send(&[
+        chunk(
+            FORWARD_TSN,
+            0,
+            &[&missing.wrapping_add(2).to_be_bytes()[..], &[0, 1, 0, 1]].concat(),
+        ),
+        reset(stage.puppet.request, last, missing.wrapping_add(2), &[1]),
+    ]);
+    assert_eq!(stage.sctp.counters().chunks_stripped, 0);
+    assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
+    let tsn = stage.next_tsn();
+    stage.send(&[data(WHOLE, tsn, 1, 0, 51, b"the next use")]);
+    assert_eq!(stage.messages().len(), 1);
+    stage.assert_alive();
+}

@@ -18,6 +18,7 @@ mod rewriter;
 mod sack;
 mod verdict;
 
+use std::iter::Enumerate;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -209,10 +210,20 @@ impl Guard {
             heartbeats: 0,
             reconfigs: 0,
         };
-        for (index, chunk) in chunks.enumerate() {
+        let mut chunks = chunks.enumerate();
+        // The TSN that the request just ahead names.
+        let mut named = None;
+        while let Some((index, chunk)) = chunks.next() {
             let chunk = chunk.map_err(|_| PacketDrop::Malformed)?;
             if chunk.kind == kind::COOKIE_ECHO && index > 0 {
                 return Err(PacketDrop::Unexpected);
+            }
+            if named.is_some_and(|last| data::is_missing(ledger, &chunk, last)) {
+                // It has been moved ahead of the request.
+                continue;
+            }
+            if chunk.kind != kind::DATA {
+                named = self.move_named(ledger, &mut inspection, &chunk, chunks.clone())?;
             }
             let verdict = self.verdict(ledger, &mut inspection, &chunk)?;
             self.apply(ledger, &mut inspection, &chunk, verdict)?;
@@ -221,6 +232,28 @@ impl Guard {
             }
         }
         Ok(inspection)
+    }
+
+    /// Moves the DATA that a request to reset streams names, and that follows the request, ahead of it. Control chunks
+    /// come first in a packet (RFC 9260 §6.10), so a correct peer has no other place for that DATA. Returns the last
+    /// TSN that the request names.
+    fn move_named<'a>(
+        &mut self,
+        ledger: &Ledger,
+        inspection: &mut Inspection<'a>,
+        request: &Chunk<'a>,
+        behind: Enumerate<Chunks<'a>>,
+    ) -> Result<Option<u32>, PacketDrop> {
+        let Some(last) = reconfig::last_named(request) else { return Ok(None) };
+        let behind = behind.map_while(|(_, chunk)| chunk.ok());
+        for chunk in behind.take_while(|chunk| chunk.kind == kind::DATA) {
+            if data::is_missing(ledger, &chunk, last) {
+                inspection.rewriter.differ()?;
+                let verdict = self.verdict(ledger, inspection, &chunk)?;
+                self.apply(ledger, inspection, &chunk, verdict)?;
+            }
+        }
+        Ok(Some(last))
     }
 
     fn verdict(

@@ -68,10 +68,17 @@ impl ReceivedTsns {
         }
     }
 
-    /// Whether all TSNs up to `last` are in sctp-proto once `tsns`, which are sorted, have arrived.
-    pub(super) fn has_all(&self, last: u32, tsns: &[u32]) -> bool {
+    /// Whether all TSNs up to `last` are in sctp-proto once `tsns`, which are sorted, have arrived, or those up to one of
+    /// `forwarded` are given up.
+    pub(super) fn has_all(
+        &self,
+        last: u32,
+        tsns: &[u32],
+        mut forwarded: impl Iterator<Item = u32>,
+    ) -> bool {
         let is_doubtful = self.doubtful.is_some_and(|it| !before(last, it));
-        !is_doubtful && !before(self.cumulative_with(tsns), last)
+        let reaches = |tsn| !before(tsn, last);
+        !is_doubtful && (reaches(self.cumulative_with(tsns)) || forwarded.any(reaches))
     }
 
     /// Whether `tsn` cannot be accepted: it is farther ahead than [`MAX_AHEAD`], or the limit beyond
@@ -294,11 +301,11 @@ mod tests {
         received.doubt(11);
         received.insert(11, 100);
         received.doubt(12);
-        assert!(received.has_all(10, &[]));
-        assert!(!received.has_all(11, &[]));
+        assert!(received.has_all(10, &[], [].into_iter()));
+        assert!(!received.has_all(11, &[], [].into_iter()));
         assert_eq!(received.certain(), 9);
         received.correct(11, [].into_iter());
-        assert!(received.has_all(11, &[]));
+        assert!(received.has_all(11, &[], [].into_iter()));
         assert_eq!(received.certain(), 11);
     }
 

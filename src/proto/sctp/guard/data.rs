@@ -4,7 +4,7 @@ use super::super::counters::PacketDrop;
 use super::super::ledger::Ledger;
 use super::super::ppid;
 use super::super::received::GapLimit;
-use super::super::wire::{Chunk, Data, Writer};
+use super::super::wire::{Chunk, Data, Writer, before, kind};
 use super::effects::InboundData;
 use super::verdict::ChunkVerdict;
 use crate::proto::message::{Ppid, StreamId};
@@ -36,6 +36,13 @@ pub(super) fn verdict(
     } else {
         ChunkVerdict::Keep
     })
+}
+
+/// Whether the chunk is DATA up to the TSN `last`, beyond those up to which all have arrived.
+pub(super) fn is_missing(ledger: &Ledger, chunk: &Chunk<'_>, last: u32) -> bool {
+    let tsn = Data::parse(chunk).filter(|_| chunk.kind == kind::DATA).map(|data| data.tsn);
+    let (Some(tsn), Some(peer)) = (tsn, &ledger.peer) else { return false };
+    before(peer.received.cumulative(), tsn) && !before(last, tsn)
 }
 
 /// What passes of a DATA chunk.

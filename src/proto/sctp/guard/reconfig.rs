@@ -105,13 +105,26 @@ fn has_arrived(ledger: &Ledger, window: usize, request: &[u8], effects: &Pending
         return false;
     }
     tsns.sort_unstable();
-    peer.received.has_all(last, &tsns)
+    let forwarded = effects.chunks.iter().filter_map(|effect| match effect {
+        ChunkEffect::Forwarded(tsn) => Some(*tsn),
+        ChunkEffect::Data(_) => None,
+    });
+    peer.received.has_all(last, &tsns, forwarded)
 }
 
 /// Whether a RE-CONFIG asks to reset streams.
 pub(in super::super) fn requests_reset(chunk: &Chunk<'_>) -> bool {
     let is_request = |(kind, _)| kind == parameter::OUTGOING_RESET;
     chunk.kind == kind::RECONFIG && chunk.parameters(0).flatten().any(is_request)
+}
+
+/// The last TSN that a request to reset streams names.
+pub(super) fn last_named(chunk: &Chunk<'_>) -> Option<u32> {
+    if chunk.kind != kind::RECONFIG {
+        return None;
+    }
+    let mut parameters = chunk.parameters(0).flatten();
+    u32_at(parameters.find(|(kind, _)| *kind == parameter::OUTGOING_RESET)?.1, 8)
 }
 
 /// Notes which streams a RE-CONFIG resets.
