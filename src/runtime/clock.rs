@@ -1,4 +1,4 @@
-//! The only file that reads the clock. `proto` and `sfu` get the time as an argument.
+//! The only file of `src/` that reads the clock, tests aside. `proto` and `sfu` get the time as an argument.
 #![allow(unsafe_code)]
 
 use std::time::{Duration, Instant};
