@@ -969,9 +969,10 @@ export type SctpStreamParameters = {
  *
  * No option sets these limits on a peer: fragments of incomplete messages (4,096 of a WebRTC client, 16,384 of other
  * peers, or one per 512 bytes of the receive window if that is more), half as many chunks received beyond a lost
- * packet, 8,192 streams that a WebRTC client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096
- * TSNs plus 512 KiB that it has not acknowledged cumulatively, of which at most 1.5 MiB are acknowledged beyond a gap,
- * and a quarter of a core for its packets, the routing of its messages and, of a WebRTC client, what is sent to it.
+ * packet, twice the receive window of data that a peer sends although the window is full, 8,192 streams that a WebRTC
+ * client has sent on, 256 stream resets whose responses it leaves unanswered, 4,096 TSNs plus 512 KiB that it has not
+ * acknowledged cumulatively, of which at most 1.5 MiB are acknowledged beyond a gap, and a quarter of a core for its
+ * packets, the routing of its messages and, of a WebRTC client, what is sent to it.
  */
 export type SctpOptions = {
   /** The largest message that DataConsumers send; larger ones are dropped and counted. Default 262144. */
@@ -995,7 +996,8 @@ export type SctpOptions = {
    * The receive window: how much the peer may send ahead (RFC 9260 §3.3.2). Default 5242880. The window in force is at
    * most the larger of 1 MiB and 2 × `maxReceiveMessageSize`, which bounds the memory per peer, and at least
    * `maxReceiveMessageSize` plus 64 KiB, so that the largest message fits it. `sctpParameters` shows it. On a
-   * PipeTransport the largest message has up to 131084 bytes more, for its subchannels.
+   * PipeTransport the largest message has up to 131084 bytes more, for its subchannels. A peer that ignores the window
+   * can fill it twice before the association ends.
    */
   sctpMaxReceiverWindowBufferSize?: number;
   /** The initial threshold of DataConsumers, see `setBufferedAmountLowThreshold()`. Default 1024. */
