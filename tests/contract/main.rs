@@ -99,13 +99,31 @@ fn rust_reads_what_lib_sends() {
     }
 }
 
+/// The JSON pointers to `value`, if it is an object, and to the objects in it.
+fn objects(value: &Value, pointer: String) -> Vec<String> {
+    let parts: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, it)| (name.clone(), it)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, it)| (index.to_string(), it)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let inner = parts.into_iter().flat_map(|(name, it)| objects(it, format!("{pointer}/{name}")));
+    value.is_object().then(|| pointer.clone()).into_iter().chain(inner).collect()
+}
+
 #[test]
 fn options_with_an_unknown_member_are_rejected() {
     for (name, Reader { read, .. }) in readers() {
-        let mut value = fixture(name).remove(0);
-        value["unknown"] = true.into();
-        let error = read(value).expect_err(name).to_string();
-        assert!(error.contains("unknown field `unknown`"), "{name}: {error}");
+        for value in fixture(name) {
+            for pointer in objects(&value, String::new()) {
+                let mut value = value.clone();
+                value.pointer_mut(&pointer).expect("an object")["unknown"] = true.into();
+                let Err(error) = read(value) else { panic!("{name}{pointer} is accepted") };
+                let error = error.to_string();
+                assert!(error.contains("unknown field `unknown`"), "{name}{pointer}: {error}");
+            }
+        }
     }
 }
 

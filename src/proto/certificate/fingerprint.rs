@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The hash of a certificate, as in `a=fingerprint` of SDP (RFC 8122 §5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fingerprint {
     /// The hash function.
     pub algorithm: FingerprintAlgorithm,
