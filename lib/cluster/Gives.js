@@ -14,7 +14,7 @@ const CONNECTING = 10_000;
 /** @import { Peer } from './Peers' */
 
 /** The end of a pipe. */
-class Sink {
+class Outlet {
   gen = 0;
   /** Undefined until it is made, and once it has failed. @type {Pipe | undefined} */
   pipe;
@@ -44,9 +44,9 @@ class Sink {
 
 /** A host that takes something. */
 class Taker {
-  /** The pipe in use, and the one that will take its place. @type {Sink | undefined} */
+  /** The pipe in use, and the one that will take its place. @type {Outlet | undefined} */
   current;
-  /** @type {Sink | undefined} */
+  /** @type {Outlet | undefined} */
   next;
   /** Whether a pipe is being made, and the request for the one after it. */
   creating = false;
@@ -60,13 +60,13 @@ class Taker {
     this.peer = peer;
   }
 
-  get sinks() {
-    return [this.current, this.next].filter((sink) => sink !== undefined);
+  get outlets() {
+    return [this.current, this.next].filter((outlet) => outlet !== undefined);
   }
 
   end() {
-    for (const sink of this.sinks) {
-      sink.end();
+    for (const outlet of this.outlets) {
+      outlet.end();
     }
     this.current = this.next = this.asked = undefined;
   }
@@ -111,7 +111,7 @@ class Gives {
       this.#takers.set(peer.host, taker);
     }
 
-    const known = taker.sinks.find((sink) => sink.number === number);
+    const known = taker.outlets.find((outlet) => outlet.number === number);
 
     if (known) {
       known.request = request;
@@ -140,15 +140,15 @@ class Gives {
       taker.next = undefined;
     }
 
-    const sink = taker?.peer === peer ? taker.current : undefined;
+    const outlet = taker?.peer === peer ? taker.current : undefined;
 
-    if (sink?.number !== want.pipe || !sink.pipe) {
+    if (outlet?.number !== want.pipe || !outlet.pipe) {
       this.#answer(peer, { type: 'given', re: want.id, error: 'no pipe' });
-    } else if (want.gen > sink.gen) {
-      sink.gen = want.gen;
+    } else if (want.gen > outlet.gen) {
+      outlet.gen = want.gen;
       // A former want that still waits is left out: the later one repeats what it asked for.
-      sink.next = want;
-      this.#advance(peer, sink);
+      outlet.next = want;
+      this.#advance(peer, outlet);
     }
   }
 
@@ -158,14 +158,14 @@ class Gives {
    * @param {string} host
    */
   silence(host) {
-    const sinks = this.#takers.get(host)?.sinks ?? [];
+    const outlets = this.#takers.get(host)?.outlets ?? [];
 
-    return Math.min(...sinks.map(({ pipe }) => pipe?.silence ?? Infinity));
+    return Math.min(...outlets.map(({ pipe }) => pipe?.silence ?? Infinity));
   }
 
   tick() {
-    for (const { sinks } of this.#takers.values()) {
-      for (const { pipe } of sinks) {
+    for (const { outlets } of this.#takers.values()) {
+      for (const { pipe } of outlets) {
         pipe?.look();
       }
     }
@@ -218,14 +218,14 @@ class Gives {
     }
     taker.next?.end();
 
-    const sink = new Sink(asked);
+    const outlet = new Outlet(asked);
 
-    taker.next = sink;
+    taker.next = outlet;
     taker.asked = undefined;
     taker.creating = true;
     this.#plane.createPipe(carrierOf(asked), (error, pipe) => {
       taker.creating = false;
-      if (taker.next !== sink || taker.asked) {
+      if (taker.next !== outlet || taker.asked) {
         pipe?.close();
         this.#create(taker);
         return;
@@ -233,37 +233,37 @@ class Gives {
       if (!pipe) {
         taker.next = undefined;
         this.#onFailing(peer.host, error ?? new Error('no pipe'));
-        this.#answer(peer, { type: 'piped', re: sink.request.id, error: 'failed' });
+        this.#answer(peer, { type: 'piped', re: outlet.request.id, error: 'failed' });
         return;
       }
 
-      const end = () => this.#end(taker, sink);
+      const end = () => this.#end(taker, outlet);
 
-      sink.pipe = pipe;
-      sink.waiting = this.#clock.after(CONNECTING, end);
+      outlet.pipe = pipe;
+      outlet.waiting = this.#clock.after(CONNECTING, end);
       pipe.onclosed = end;
-      pipe.connect(sink.request, 'origin', (failed) => {
-        sink.waiting?.();
+      pipe.connect(outlet.request, 'origin', (failed) => {
+        outlet.waiting?.();
         if (failed) {
           end();
         }
       });
-      this.#answer(peer, { type: 'piped', re: sink.request.id, ...pipe.address });
+      this.#answer(peer, { type: 'piped', re: outlet.request.id, ...pipe.address });
     });
   }
 
   /**
    * @param {Peer} peer
-   * @param {Sink} sink
+   * @param {Outlet} outlet
    */
-  #advance(peer, sink) {
-    const { busy, next, pipe } = sink;
+  #advance(peer, outlet) {
+    const { busy, next, pipe } = outlet;
 
     if (busy || !next || !pipe) {
       return;
     }
-    sink.next = undefined;
-    sink.busy = true;
+    outlet.next = undefined;
+    outlet.busy = true;
 
     // Each id once, even if the taker names it twice.
     const items = new Map(next.items.map((item) => /** @type {const} */ ([item[0], item])));
@@ -273,10 +273,10 @@ class Gives {
     const done = () => {
       waiting -= 1;
       if (waiting === 0) {
-        sink.busy = false;
-        if (sink.pipe) {
+        outlet.busy = false;
+        if (outlet.pipe) {
           this.#answer(peer, { type: 'given', re: next.id, items: [...given] });
-          this.#advance(peer, sink);
+          this.#advance(peer, outlet);
         }
       }
     };
@@ -284,7 +284,7 @@ class Gives {
     for (const [id, subchannels, streamId, again] of items.values()) {
       if (subchannels === null || !this.#has(id)) {
         given.set(id, null);
-        sink.carried.delete(id);
+        outlet.carried.delete(id);
         pipe.stop(id);
         continue;
       }
@@ -294,9 +294,9 @@ class Gives {
           given.set(id, at);
         }
         if (error || at === null) {
-          sink.carried.delete(id);
+          outlet.carried.delete(id);
         } else {
-          sink.carried.add(id);
+          outlet.carried.add(id);
         }
         done();
       });
@@ -306,15 +306,15 @@ class Gives {
 
   /**
    * @param {Taker} taker
-   * @param {Sink} sink
+   * @param {Outlet} outlet
    */
-  #end(taker, sink) {
-    if (taker.current === sink) {
+  #end(taker, outlet) {
+    if (taker.current === outlet) {
       taker.current = undefined;
-    } else if (taker.next === sink) {
+    } else if (taker.next === outlet) {
       taker.next = undefined;
     }
-    sink.end();
+    outlet.end();
   }
 
   /**
