@@ -13,7 +13,7 @@ const path = require('node:path');
 const ROOT = path.join(__dirname, '..');
 const TESTS = '__test__';
 /** Folders of Jest projects that are left out, because they need more than the package. */
-const OTHERS = /^(browser|package|usrsctp|types)\//;
+const OTHERS = /^(browser|package|registry|usrsctp|types)\//;
 
 /**
  * @param {string} title The heading that is printed before the output.

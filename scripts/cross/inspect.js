@@ -99,7 +99,7 @@ function inspect({ name, glibc, needed }, file) {
   if (glibc) {
     const newer = found.versions.filter((it) => isNewer(it, glibc));
     if (newer.length > 0) throw new Error(`it needs glibc ${newer.join(', ')}`);
-    if (found.versions.length === 0) throw new Error('it has no versions of glibc');
+    if (found.versions.length === 0) throw new Error('it names no version of glibc');
   }
   return `needs ${found.needed.join(', ')}; exports ${found.exported.length} symbols`;
 }

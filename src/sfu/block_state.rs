@@ -144,7 +144,7 @@ impl Block {
 pub(super) struct Blocks {
     /// How many there are.
     pub(super) consumers: usize,
-    /// When to check them. Outdated entries stay until their time comes.
+    /// When to check whether a DataConsumer has stalled. Outdated entries stay until their time comes.
     looks: BinaryHeap<Reverse<(Instant, DataConsumerKey)>>,
     /// How many limits make DataProducers wait for tokens.
     pub(super) limits: usize,

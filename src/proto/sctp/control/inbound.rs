@@ -144,7 +144,8 @@ impl Control {
         }
     }
 
-    /// Undoes a recovery that was in vain. While other chunks wait to be sent again, more may be known soon.
+    /// Undoes a recovery whose retransmissions were all needless. While other chunks wait to be sent again, more may be
+    /// known soon.
     fn undo_recovery(&mut self) {
         if self.board.totals().lost_chunks == 0 && self.undo.take_spurious() {
             self.congestion.undo();

@@ -16,7 +16,7 @@ const SAMPLING_PERIOD: Duration = Duration::from_secs(1);
 /// How many bytes were acknowledged per round trip, and since when that is less than the window allows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Validation {
-    /// What this round has acknowledged.
+    /// The bytes that were acknowledged in this round trip.
     round: f64,
     /// The largest sample of this period and of the last one.
     current: Option<f64>,
