@@ -3,7 +3,7 @@
 // npm run cross [-- --only=PLATFORM[,…]] [--except=PLATFORM[,…]] [--quick] [--list]
 //
 // Builds the addon for every platform of a release, inspects the files, and runs smoke.js on those that can run on this
-// machine: a Linux on x64 with Rust, Node.js and apt-get. Other tools and systems are installed into target/cross, or
+// machine: Debian 12 on x64 with Rust, Node.js and pip. Other tools and systems are installed into target/cross, or
 // the folder in DATASOUP_CROSS. macOS and Windows on arm64 are only built and inspected; Windows is built for MinGW
 // instead of Microsoft's tools, and runs under Wine. `--quick` builds without optimization, as do always the
 // platforms that do not run here.
