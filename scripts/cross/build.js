@@ -22,11 +22,21 @@ const QUICK = {
   CARGO_PROFILE_RELEASE_OPT_LEVEL: '0',
 };
 
+/**
+ * How aws-lc is compiled, as in release.yml: smaller for Linux, where most of its hot code is assembly; elsewhere without
+ * the code for AVX-512, which it never runs there.
+ */
+const AWS_LC_FLAGS = {
+  linux: '-Os -fno-asynchronous-unwind-tables',
+  others: '-DMY_ASSEMBLER_IS_TOO_OLD_FOR_512AVX',
+};
+
 /** The environment of cargo. @param {Platform} platform @param {boolean} quick */
 function environment({ name, triple, zig, buildStd }, quick) {
   /** @type {NodeJS.ProcessEnv} */
   const env = {
     CARGO_NET_RETRY: '10',
+    AWS_LC_SYS_CFLAGS: AWS_LC_FLAGS[name.startsWith('linux-') ? 'linux' : 'others'],
     ...(buildStd ? tools.rust() : process.env),
     ...(quick && QUICK),
   };

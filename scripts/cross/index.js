@@ -20,6 +20,9 @@ const { PLATFORMS } = require('./platforms');
 const { test } = require('./systems');
 const { seconds } = require('./tools');
 
+/** The most bytes of an addon as it is released: with the licences its package has at most 6.5 MB. */
+const MOST_BYTES = 6_340_000;
+
 const counts = { passed: 0, failed: 0 };
 
 /**
@@ -68,8 +71,11 @@ function main() {
     const file = step(`${name}: build`, () => build(platform, quick || !system));
     if (file === undefined) continue;
     step(`${name}: inspect`, () => {
-      const megabytes = (fs.statSync(file).size / 1e6).toFixed(1);
-      console.log(`${file}, ${megabytes} MB: ${inspect(platform, file)}`);
+      const { size } = fs.statSync(file);
+      console.log(`${file}, ${(size / 1e6).toFixed(1)} MB: ${inspect(platform, file)}`);
+      if (!quick && system && size > MOST_BYTES) {
+        throw new Error(`${size} bytes, more than ${MOST_BYTES}`);
+      }
     });
     if (system) step(`${name}: smoke`, () => test(system, file));
   }
