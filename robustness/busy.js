@@ -21,6 +21,7 @@ const { Host } = require('../bench/processes/host');
 const { quantile } = require('../bench/statistics');
 const { Prober } = require('./load/prober');
 const { runSuite } = require('./load/suite');
+const { until } = require('./load/until');
 
 const MAX_P99_MICROS = 5_000;
 /** A single message to 10,000 DataConsumers of one DataProducer takes milliseconds. */
@@ -339,13 +340,8 @@ const measures = {
     closed.forEach((each) => each.close());
 
     const trips = await probing;
-    let metrics = await scene.metrics();
-
-    while (metrics.dataConsumers > 0) {
-      await sleep(10);
-      metrics = await scene.metrics();
-    }
-    return { trips, turnMs: longestTurn(turns, metrics.turns) };
+    await until(async () => (await scene.metrics()).dataConsumers === 0, { every: 10 });
+    return { trips, turnMs: longestTurn(turns, (await scene.metrics()).turns) };
   },
 };
 

@@ -69,6 +69,24 @@ async function last(scene, event, who, about, since, within) {
 }
 
 /**
+ * When a and b have seen that c has left, with the DataProducer `id`.
+ *
+ * @param {Scene} scene
+ * @param {string} id
+ * @param {number} since
+ * @returns {Promise<Figure>}
+ */
+async function goneAsLeft(scene, id, since) {
+  const within = 1_000;
+  const { ms, args } = await last(scene, 'gone', 'ab', id, since, within);
+
+  if (!args.includes('left')) {
+    throw new Error(`the host left, but its DataProducers are gone for another reason: ${args}`);
+  }
+  return { what: 'its DataProducers close', ms, within };
+}
+
+/**
  * Ends a cut of the bus after 1.6 leases. Until then a has not heard what b announces.
  *
  * @param {Scene} scene
@@ -119,7 +137,7 @@ const ROWS = [
       const [id] = scene.member('c').ids;
       const since = now();
       const sent = await scene.leave('c');
-      const { ms, args } = await last(scene, 'gone', 'ab', id, since, 1_000);
+      const figure = await goneAsLeft(scene, id, since);
       const all = await Promise.all(scene.alive.map((member) => member.seen()));
 
       for (const { highest } of all) {
@@ -130,14 +148,9 @@ const ROWS = [
           throw new Error(`${sent - received} messages of the host that left are lost`);
         }
       }
-      if (!args.includes('left')) {
-        throw new Error(
-          `the host left, but its DataProducers are gone for another reason: ${args}`,
-        );
-      }
       await scene.kill('c');
       await scene.start('c');
-      return [{ what: 'its DataProducers close', ms, within: 1_000 }];
+      return [figure];
     },
   },
   {
@@ -150,19 +163,14 @@ const ROWS = [
 
       await scene.panic('c');
 
-      const { ms, args } = await last(scene, 'gone', 'ab', id, since, 1_000);
+      const figure = await goneAsLeft(scene, id, since);
 
-      if (!args.includes('left')) {
-        throw new Error(
-          `the host left, but its DataProducers are gone for another reason: ${args}`,
-        );
-      }
       await scene.event('c', 'died', { since, within: 6_000 });
       // Its Router lives on.
       await scene.member('c').call('route');
       await scene.kill('c');
       await scene.start('c');
-      return [{ what: 'its DataProducers close', ms, within: 1_000 }];
+      return [figure];
     },
   },
   {

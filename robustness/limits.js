@@ -8,14 +8,13 @@
 // other client, lets too much pass, or does not count every message. --slack multiplies the bounds on time, for busy
 // machines.
 
-const { setTimeout: sleep } = require('node:timers/promises');
-
 const { DatachannelClients } = require('../bench/clients/datachannel');
 const { measure } = require('../bench/measure');
 const { quantile, sum } = require('../bench/statistics');
 const { Scene } = require('./load/scene');
 const { runSuite } = require('./load/suite');
 const { pin, rss, stepBack, watchRss } = require('./load/system');
+const { until } = require('./load/until');
 
 const PER_SECOND = 50_000;
 const LIMIT = 100;
@@ -31,8 +30,8 @@ const NOISE = 500;
 /** The tolerated growth of the memory of the process. */
 const MAX_GROWTH_MIB = 16;
 
-/** How long what was sent may take to arrive, in ms. */
-const PATIENCE_MS = 60_000;
+/** How long what was sent may take to arrive. */
+const PATIENCE = { every: 20, patience: 60_000 };
 
 const SERVED = -15;
 
@@ -157,7 +156,7 @@ async function count(sender, action, sent, begun) {
     /** @type {number} */ got,
     /** @type {number} */ due,
   ) => got === due || wrong.push(`${what}: ${got}, not ${due}`);
-  const arrived = () => until(async () => (await sender.received()) === sent);
+  const arrived = () => until(async () => (await sender.received()) === sent, PATIENCE);
 
   if (action !== 'block' && action !== 'close') {
     await arrived();
@@ -185,22 +184,13 @@ async function count(sender, action, sent, begun) {
   if (action === 'block') {
     await sender.transport.setLimit(null);
     await arrived();
-    await until(async () => sender.delivered === sent);
+    await until(() => sender.delivered === sent, PATIENCE);
     expect('delivered in the end', sender.delivered, sent);
     expect('limited', await sender.limited(), 0);
   }
-  await until(async () => sender.reported === (await sender.limited()));
+  await until(async () => sender.reported === (await sender.limited()), PATIENCE);
   expect("reported by 'limit'", sender.reported, await sender.limited());
   return wrong;
-}
-
-/** @param {() => Promise<boolean>} condition - is waited for, but not for ever. */
-async function until(condition) {
-  const end = performance.now() + PATIENCE_MS;
-
-  while (!(await condition()) && performance.now() < end) {
-    await sleep(20);
-  }
 }
 
 /**

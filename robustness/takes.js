@@ -7,12 +7,12 @@
 // the Workers grow.
 
 const { createHook } = require('node:async_hooks');
-const { setTimeout: sleep } = require('node:timers/promises');
 
 const datasoup = require('..');
 const { readOptions } = require('../scripts/options');
 const { createCluster, memoryBus } = require('../subpaths/cluster');
 const { Census, row } = require('./census');
+const { until } = require('./load/until');
 
 /** DataProducers, and DataConsumers that are made at the same time. */
 const BATCH = 20;
@@ -164,13 +164,6 @@ async function joinAndLeave(hosts, dataProducer, number) {
   await until(() => second.dataProducers.has(dataProducer.id));
   await (number % 2 === 0 ? first : second).close();
   await Promise.all([first.close(), second.close()]);
-}
-
-/** @param {() => unknown} condition */
-async function until(condition) {
-  while (!(await condition())) {
-    await sleep(1);
-  }
 }
 
 /**
