@@ -140,9 +140,9 @@ impl UdpPort {
         (used > size / 2).then_some(size as usize / 2 / OVERHEAD)
     }
 
-    /// Hands over the datagrams that have arrived, as many as one turn may and at most one buffer of them beyond `until`,
-    /// with the addresses of a [`Tuple`]; those that cannot be answered are dropped and added to `unanswerable`. Returns
-    /// whether there may be more; if not, the waker is armed.
+    /// Hands over the datagrams that have arrived, as many as one turn may and at most one buffer of them beyond
+    /// `until`, with the addresses of a [`Tuple`]; those that cannot be answered are dropped and added to
+    /// `unanswerable`. Returns whether there may be more; if not, the waker is armed.
     pub(super) fn receive(
         &mut self,
         buffers: &mut ReceiveBuffers,
@@ -348,19 +348,23 @@ mod tests {
         }
     }
 
+    /// A port, and a socket to send to it from. Call it in a runtime.
+    #[allow(clippy::disallowed_types, reason = "the remote side")]
+    fn bound(info: &ListenInfo) -> (UdpPort, std::net::UdpSocket) {
+        let (socket, lease) = ports::bind(info, PortRange { min: 10_000, max: 59_999 }).unwrap();
+        let port = UdpPort::new(socket, lease, Waker::noop().clone()).unwrap();
+        (port, std::net::UdpSocket::bind("127.0.0.1:0").unwrap())
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
-    #[allow(clippy::disallowed_types, reason = "the remote side")]
     fn a_socket_is_crowded_while_more_than_half_of_its_buffer_is_in_use() {
         const SIZE: u32 = 65_536;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
             let info = options::listen_info(ListenProtocol::Udp);
             let info = ListenInfo { recv_buffer_size: Some(SIZE), ..info };
-            let range = PortRange { min: 10_000, max: 59_999 };
-            let (socket, lease) = ports::bind(&info, range).unwrap();
-            let mut port = UdpPort::new(socket, lease, Waker::noop().clone()).unwrap();
-            let remote = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let (mut port, remote) = bound(&info);
             assert_eq!(port.crowded(), None);
             for _ in 0..SIZE / 1000 {
                 remote.send_to(&[0; 1000], port.local_addr().unwrap()).unwrap();
@@ -376,15 +380,10 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")] // Others receive one datagram at a time.
-    #[allow(clippy::disallowed_types, reason = "the remote side")]
     fn a_turn_that_is_over_leaves_the_other_buffers_to_the_next() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
-            let info = options::listen_info(ListenProtocol::Udp);
-            let range = PortRange { min: 10_000, max: 59_999 };
-            let (socket, lease) = ports::bind(&info, range).unwrap();
-            let mut port = UdpPort::new(socket, lease, Waker::noop().clone()).unwrap();
-            let remote = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let (mut port, remote) = bound(&options::listen_info(ListenProtocol::Udp));
             const SENT: u8 = 2 * RECEIVES as u8 + 1;
             for number in 0..SENT {
                 remote.send_to(&[number], port.local_addr().unwrap()).unwrap();
@@ -403,16 +402,11 @@ mod tests {
     }
 
     #[test]
-    #[allow(clippy::disallowed_types, reason = "the remote side")]
     fn one_turn_receives_a_bounded_number_of_datagrams_and_reports_that_there_are_more() {
         const SENT: usize = 3 * RECEIVE_CALLS_PER_TURN * RECEIVES;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         runtime.block_on(async {
-            let info = options::listen_info(ListenProtocol::Udp);
-            let range = PortRange { min: 10_000, max: 59_999 };
-            let (socket, lease) = ports::bind(&info, range).unwrap();
-            let mut port = UdpPort::new(socket, lease, Waker::noop().clone()).unwrap();
-            let remote = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let (mut port, remote) = bound(&options::listen_info(ListenProtocol::Udp));
             for number in 0..SENT {
                 remote.send_to(&[number as u8], port.local_addr().unwrap()).unwrap();
             }
