@@ -67,7 +67,7 @@ fn bind_in(info: &ListenInfo, range: PortRange) -> Result<(Socket, Lease), Error
             }
             io::ErrorKind::AddrInUse => {
                 format!(
-                    "all that were tried are in use, at most {TRIES}; the next call tries others"
+                    "none of the at most {TRIES} that were tried is free: try again, or give another range"
                 )
             }
             _ => error.to_string(),
@@ -116,8 +116,8 @@ fn find_port(
     Err(last_error)
 }
 
-/// All ports of a range, from a random one on, so that a port is seldom used again right after its socket has closed. They
-/// come in steps of a random length, as another process may have many in a row.
+/// All ports of a range, from a random one on, so that a port is seldom used again right after its socket has closed.
+/// They come in steps of a random length, as another process may have many in a row.
 fn shuffled(range: PortRange) -> impl Iterator<Item = u16> {
     let mut rng = rand::rng();
     let count = u32::from(range.max - range.min) + 1;
@@ -146,8 +146,8 @@ pub(super) fn is_wildcard(address: SocketAddr) -> bool {
 mod tests {
     use super::*;
 
-    // The table is the process's, so each test has an address of its own, and a port there, without which refusals may be
-    // forgotten.
+    // The table is the process's, so each test has an address of its own, and a port there, without which refusals may
+    // be forgotten.
     fn space(last: u8) -> (PortSpace, Lease) {
         let space = (ListenProtocol::Udp, [198, 51, 100, last].into());
         (space, Lease::of(space, 1, false))
