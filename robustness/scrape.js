@@ -2,9 +2,9 @@
 
 // npm run robustness -- scrape [--clients=10000] [--scrapes=100]
 //
-// Scrapes the metrics of a Worker with 10,000 idle WebRtcTransports, each connected by ICE, DTLS and SCTP to a client of
-// bench/clients/light (BENCH_CLIENTS is the path of the program). Fails if a scrape takes more than 1 ms of the Worker's
-// CPU time or 5 ms of JavaScript's, which include turning the metrics into text by prom-client.
+// Scrapes the metrics of a Worker with 10,000 idle WebRtcTransports, each connected by ICE, DTLS and SCTP to a client
+// of bench/clients/light (BENCH_CLIENTS is the path of the program). Fails if a scrape takes more than 1 ms of the
+// Worker's CPU time or 5 ms of JavaScript's, which include turning the metrics into text by prom-client.
 
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');

@@ -1,8 +1,8 @@
 'use strict';
 
-// Checks examples/grafana-dashboard.json, its panels' options and its queries against the types in Grafana's own package:
-// what Grafana does not know is an error. They belong to a newer Grafana than the dashboard needs, as an older one
-// ignores options that it does not know.
+// Checks examples/grafana-dashboard.json, its panels' options and its queries against the types in Grafana's own
+// package: what Grafana does not know is an error. They belong to a newer Grafana than the dashboard needs, as an older
+// one ignores options that it does not know.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');

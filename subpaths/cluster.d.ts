@@ -190,8 +190,8 @@ export interface Room<Info = unknown>
   readonly router: types.Router;
   readonly closed: boolean;
   /**
-   * Those of other hosts, and of other Routers of this one: a copy at each access. If two hosts announce an id, the first one has it
-   * until it is gone; what this Router announces comes before both.
+   * Those of other hosts, and of other Routers of this one: a copy at each access. If two hosts announce an id, the
+   * first one has it until it is gone; what this Router announces comes before both.
    */
   readonly dataProducers: ReadonlyMap<string, RemoteDataProducer<Info>>;
   /**
@@ -210,8 +210,8 @@ export interface Room<Info = unknown>
    * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer, or it
    * was gone before there was a path.
    * @throws UnsupportedError: `overflow: 'block'` for a DataProducer of another host.
-   * @throws Error: the Room is closed; the host is gone, or cannot be reached: after three pipes in a row that failed, and one over the bus
-   * (`carrier`), in some 20 s. The reason of `signal`.
+   * @throws Error: the Room is closed; the host is gone, or cannot be reached: after three pipes in a row that failed,
+   * and one over the bus (`carrier`), in some 20 s. The reason of `signal`.
    */
   consumeData(
     transport: types.Transport,
@@ -222,8 +222,8 @@ export interface Room<Info = unknown>
 }
 
 /**
- * Makes this process a host of a cluster. It has a Worker of its own for what goes between hosts. While the bus is down,
- * the call waits.
+ * Makes this process a host of a cluster. It has a Worker of its own for what goes between hosts. While the bus is
+ * down, the call waits.
  *
  * @throws TypeError: invalid options. What `bus.subscribe()` rejects with. Error: the Cluster has ended meanwhile.
  */

@@ -266,7 +266,7 @@ test.each(['to', 'beat'])(
   },
 );
 
-test('createCluster() rejects when its Worker ends meanwhile', async () => {
+test('createCluster() rejects when its Worker ends before it resolves', async () => {
   let release = (): void => {};
   hold = { kind: 'beat', until: new Promise((resolve) => (release = resolve)) };
   const created = new Promise<types.Worker>((resolve) =>

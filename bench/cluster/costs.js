@@ -13,8 +13,8 @@ const { decode, encode } = require('../../lib/cluster/messages');
 
 /**
  * CPU time of a gateway's thread, in µs: 100 B over DTLS, to 10 and to 50 hosts at 50 messages per second, on a busy
- * machine. (When it was idle: 116, 15 and 41.) Each message comes alone, so each copy is a datagram and a system call, and is acknowledged by one. At
- * thousands per second a copy costs half a microsecond.
+ * machine. (When it was idle: 116, 15 and 41.) Each message comes alone, so each copy is a datagram and a system call,
+ * and is acknowledged by one. At thousands per second a copy costs half a microsecond.
  */
 const GATEWAY = {
   /** A message of a DataProducer of this host, from its Router. */

@@ -4,8 +4,9 @@
 //
 // Counts the instructions of the work per message in valgrind, and compares them with figures.json. Fails if a count
 // differs by more than 3 %, in either direction; with another compiler than that of figures.json, or another linker, by
-// more than a tenth. `--update` writes the new counts, `--details` shows the functions of a case, `--budget` the steps of
-// a message. `--released` builds as a release does for linux-x64-gnu, with zig instead of the C compiler of this machine.
+// more than a tenth. `--update` writes the new counts, `--details` shows the functions of a case, `--budget` the steps
+// of a message. `--released` builds as a release does for linux-x64-gnu, with zig instead of the C compiler of this
+// machine.
 //
 // Only instructions of Rust code count, except those of the hash crates: libc and aws-lc select their code by the
 // processor. Those are shown. figures.json is for x86_64 with SSE4.2; other architectures compare nothing.

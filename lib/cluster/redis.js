@@ -2,8 +2,8 @@
 
 // A bus over a Redis client of the application: 'ioredis' or 'redis'. Redis needs a connection of its own for
 // subscriptions: a duplicate of the client is made with the first one, and ends with the last one. Both packages
-// subscribe again by themselves when a connection is back. What is published while there is none is lost, as is what the
-// server refuses, and what comes while too much waits for its answers.
+// subscribe again by themselves when a connection is back. What is published while there is none is lost, as is what
+// the server refuses, and what comes while too much waits for its answers.
 
 const symbols = require('../symbols');
 const validate = require('../options/validate');

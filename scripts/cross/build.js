@@ -23,8 +23,8 @@ const QUICK = {
 };
 
 /**
- * How aws-lc is compiled, as in release.yml: smaller for Linux, where most of its hot code is assembly; elsewhere without
- * the code for AVX-512, which it never runs there.
+ * How aws-lc is compiled, as in release.yml: smaller for Linux, where most of its hot code is assembly; elsewhere
+ * without the code for AVX-512, which it never runs there.
  */
 const AWS_LC_FLAGS = {
   linux: '-Os -fno-asynchronous-unwind-tables',

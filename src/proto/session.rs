@@ -54,8 +54,8 @@ pub struct Session {
     wanted: bool,
     /// When the last data over DTLS has arrived.
     last_heard: Option<Instant>,
-    /// The changes of the DTLS state, and behind which events of the association each has its place. Those are taken from
-    /// the association directly, which so knows all messages that wait.
+    /// The changes of the DTLS state, and behind which events of the association each has its place. Those are taken
+    /// from the association directly, which so knows all messages that wait.
     states: VecDeque<(u64, DtlsState, Option<String>)>,
 }
 

@@ -191,8 +191,8 @@ impl Outputs<'_> {
         }
     }
 
-    /// Of the messages with these numbers, those that this DataConsumer is not subscribed to, as far as they can be found
-    /// before the work exceeds `limit`.
+    /// Of the messages with these numbers, those that this DataConsumer is not subscribed to, as far as they can be
+    /// found before the work exceeds `limit`.
     fn filtered(
         &mut self,
         selected: &[Selected<'_>],

@@ -313,8 +313,8 @@ struct Sender {
 /// `sctpSendBufferSize` by default, here and in mediasoup.
 const SEND_BUFFER: u32 = 2_000_000;
 
-/// This library's ways, and simulated ones of others. mediasoup takes `maxRetransmits: 0` for no limit, so such messages are
-/// unordered and reliable. LiveKit 1.13 queues without a bound on its lossy channel, or, with
+/// This library's ways, and simulated ones of others. mediasoup takes `maxRetransmits: 0` for no limit, so such
+/// messages are unordered and reliable. LiveKit 1.13 queues without a bound on its lossy channel, or, with
 /// `datachannel_lossy_target_latency`, drops what exceeds that latency at the measured rate, and 8 KiB.
 fn senders() -> [Sender; 6] {
     let options = options::consumer;
@@ -339,8 +339,8 @@ fn senders() -> [Sender; 6] {
     ]
 }
 
-/// 1 KB at 60 Hz for a minute to a client behind 200 kbit/s, a round trip of 40 ms and a drop-tail queue of 50 ms. Returns
-/// the ages of the messages that arrive, sorted.
+/// 1 KB at 60 Hz for a minute to a client behind 200 kbit/s, a round trip of 40 ms and a drop-tail queue of 50 ms.
+/// Returns the ages of the messages that arrive, sorted.
 fn ages(sender: Sender) -> Vec<Duration> {
     const LEN: usize = 1000;
     let (mut lab, router) = Lab::with_router();

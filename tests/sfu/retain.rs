@@ -774,12 +774,12 @@ fn a_message_for_which_many_others_go_costs_a_share_and_what_late_joiners_lose_i
     }
 }
 
-/// How many messages of four bytes [`drop_for_late_joiners`] sends. None of the joiners can compare all subchannels when
-/// it joins.
+/// How many messages of four bytes [`drop_for_late_joiners`] sends. None of the joiners can compare all subchannels
+/// when it joins.
 const OFFERED: u32 = 9000;
 
-/// DataConsumers join, to JavaScript or to a peer, and two large messages for others evict what they have yet to get, which
-/// exceeds a share. `select`: which subchannel each message is for.
+/// DataConsumers join, to JavaScript or to a peer, and two large messages for others evict what they have yet to get,
+/// which exceeds a share. `select`: which subchannel each message is for.
 fn drop_for_late_joiners(
     joiners: &[(DataConsumerOptions, bool)],
     select: impl Fn(u32) -> Option<u16>,

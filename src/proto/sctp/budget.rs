@@ -18,8 +18,8 @@ const BURST: Duration = Duration::from_millis(250);
 /// What must be left again before more is sent to the peer, so that timers are few.
 const SENDING: Duration = Duration::from_micros(250);
 
-/// What a packet to the peer costs in nanoseconds, with DTLS and the kernel. Packets that acknowledgements let leave are
-/// many in a turn, so the calls are shared.
+/// What a packet to the peer costs in nanoseconds, with DTLS and the kernel. Packets that acknowledgements let leave
+/// are many in a turn, so the calls are shared.
 pub(super) const PACKET_COST: u64 = 1000;
 
 /// As many DATA chunks, of one byte, fit into a packet of 1,400 bytes.
@@ -122,13 +122,12 @@ impl PacketLoad {
 
     /// Estimates what the packet costs, in nanoseconds. `streams`: how many sctp-proto has.
     ///
-    /// Measured on sctp-proto, which walks most of what it holds for each chunk: a DATA chunk costs
-    /// 4 ns for each stream, 2 for each chunk beyond a gap, and 2 to 25, depending on their order,
-    /// for each chunk held; a SACK 2 to 10 for each TSN in flight, and up to 20 for each
-    /// duplicate, which has four bytes; a FORWARD TSN 18 for each stream. A RE-CONFIG costs 25,000, as it is answered and, with data channels, followed by a
-    /// reset of ours that names all streams that wait for the peer, and 1,000 to 1,700 for each
-    /// stream that it names, which has two bytes. Resets that wait for the peer's answer are walked
-    /// whenever anything is sent.
+    /// Measured on sctp-proto, which walks most of what it holds for each chunk: a DATA chunk costs 4 ns for each
+    /// stream, 2 for each chunk beyond a gap, and 2 to 25, depending on their order, for each chunk held; a SACK 2 to
+    /// 10 for each TSN in flight, and up to 20 for each duplicate, which has four bytes; a FORWARD TSN 18 for each
+    /// stream. A RE-CONFIG costs 25,000, as it is answered and, with data channels, followed by a reset of ours that
+    /// names all streams that wait for the peer, and 1,000 to 1,700 for each stream that it names, which has two bytes.
+    /// Resets that wait for the peer's answer are walked whenever anything is sent.
     pub(super) fn cost(&self, ledger: &Ledger, streams: usize) -> u64 {
         let (streams, held) = (streams as u64, ledger.held.chunks() as u64);
         let beyond_gap = ledger.peer.as_ref().map_or(0, |peer| peer.received.beyond_gap() as u64);

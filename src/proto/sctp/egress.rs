@@ -97,9 +97,10 @@ impl Egress<'_> {
         Ok(())
     }
 
-    /// Sends what was withheld of the last SACK: its holes are old enough to be reported. If the first one has closed by
-    /// now, all have: sctp-proto reports those that remain at once, and that replaces this SACK. Then nothing is sent, as
-    /// the next SACK will acknowledge what has arrived. The ledger knows this SACK already, and more than it says.
+    /// Sends what was withheld of the last SACK: its holes are old enough to be reported. If the first one has closed
+    /// by now, all have: sctp-proto reports those that remain at once, and that replaces this SACK. Then nothing is
+    /// sent, as the next SACK will acknowledge what has arrived. The ledger knows this SACK already, and more than it
+    /// says.
     pub(super) fn emit_withheld(&mut self, mut send: impl FnMut(&[u8])) {
         let Some(packet) = self.ledger.gap_sack.clone() else { return };
         let (Some((header, sack)), Some(peer)) = (sack_of(&packet), &self.ledger.peer) else {
@@ -113,8 +114,8 @@ impl Egress<'_> {
         send(&writer.finish());
     }
 
-    /// Writes the last SACK again, with the window of now; sctp-proto has room for `left` bytes. It reports no more than
-    /// the last one did: sctp-proto drops what arrives while the window is shut. `None` if there was none.
+    /// Writes the last SACK again, with the window of now; sctp-proto has room for `left` bytes. It reports no more
+    /// than the last one did: sctp-proto drops what arrives while the window is shut. `None` if there was none.
     pub(super) fn repeat_sack(&mut self, header: Header, left: u32) -> Option<Bytes> {
         let last = self.ledger.gap_sack.clone();
         let mut sack = match last.as_ref().and_then(sack_of) {

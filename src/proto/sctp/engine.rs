@@ -280,8 +280,8 @@ impl Engine {
         self.window_limit = Some((u32::try_from(window).unwrap_or(u32::MAX), until));
     }
 
-    /// Sets whether messages are left in sctp-proto, so that they fill the window, and how many bytes that have been read
-    /// fill it, too. Returns whether these are more or fewer than before.
+    /// Sets whether messages are left in sctp-proto, so that they fill the window, and how many bytes that have been
+    /// read fill it, too. Returns whether these are more or fewer than before.
     pub(super) fn hold(&mut self, holds: bool, beside: usize) -> bool {
         self.holds_messages = holds;
         let before = self.beside;

@@ -22,7 +22,7 @@ pub(super) struct GapLimit {
     pub(super) bytes: usize,
 }
 
-/// The distances from the origin are taken anew once this many TSNs have passed it, so that none exceeds 32 bits.
+/// The distances from the origin are computed again once this many TSNs have passed it, so that none exceeds 32 bits.
 const MAX_PASSED: u32 = 1 << 30;
 
 /// The TSNs that have arrived.
@@ -68,8 +68,8 @@ impl ReceivedTsns {
         }
     }
 
-    /// Whether all TSNs up to `last` are in sctp-proto once `tsns`, which are sorted, have arrived, or those up to one of
-    /// `forwarded` are given up.
+    /// Whether all TSNs up to `last` are in sctp-proto once `tsns`, which are sorted, have arrived, or those up to one
+    /// of `forwarded` are given up.
     pub(super) fn has_all(
         &self,
         last: u32,

@@ -452,8 +452,8 @@ fn time_to_remove(consumers: usize, close: Close) -> Duration {
 /// Asserts that 50,000 entities take about as long as ten times 5,000.
 fn assert_linear(what: &str, time: impl Fn(usize) -> Duration) {
     const FEW: usize = 5_000;
-    // Both measurements take about as long, so that other processes delay both alike. Quadratic work would give 10. What
-    // no longer fits into the caches may double the time.
+    // Both measurements take about as long, so that other processes delay both alike. Quadratic work would give 10.
+    // What no longer fits into the caches may double the time.
     let ratios = (0..3).map(|_| {
         let few: Duration = (0..10).map(|_| time(FEW)).sum();
         time(10 * FEW).as_secs_f64() / few.as_secs_f64()

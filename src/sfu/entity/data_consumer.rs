@@ -114,8 +114,8 @@ pub(in crate::sfu) struct ConsumerTotals {
     pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) not_sent: NotSent,
     pub(in crate::sfu) direct: DirectSends,
-    /// Accepted messages that queues to JavaScript have dropped later, and those that were replaced before they entered a
-    /// queue. Transports count the drops of their own queues.
+    /// Accepted messages that queues to JavaScript have dropped later, and those that were replaced before they entered
+    /// a queue. Transports count the drops of their own queues.
     pub(in crate::sfu) dropped_later: QueueDrops,
 }
 

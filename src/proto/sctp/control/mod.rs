@@ -268,8 +268,8 @@ impl Control {
         self.messages.holds(stream) || self.board.is_under_way(stream)
     }
 
-    /// The charge of the messages that are not acknowledged cumulatively. A chunk that was abandoned has only a place in
-    /// the ring, for which it counts like a message.
+    /// The charge of the messages that are not acknowledged cumulatively. A chunk that was abandoned has only a place
+    /// in the ring, for which it counts like a message.
     pub(super) fn charge(&self) -> usize {
         let totals = self.board.totals();
         let kept = totals.waiting + totals.flying + totals.lost + totals.arrived;

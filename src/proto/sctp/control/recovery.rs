@@ -118,7 +118,8 @@ impl Reduction {
 /// Retransmissions that are remembered for [`Undo`]. The oldest are forgotten.
 const REMEMBERED: usize = 4096;
 
-/// The SACKs with duplicates that are remembered, to tell one that the network has doubled or delayed from a new one.
+/// The SACKs with duplicates that are remembered, to distinguish one that the network has doubled or delayed from a
+/// new one.
 const SEEN: usize = 32;
 
 /// Counts how many of the retransmissions the peer reports as duplicates. Once it reports all, nothing was
@@ -187,8 +188,8 @@ impl Undo {
         self.count += 1;
     }
 
-    /// Whether this SACK came before, so that its duplicates count already. If not, it is remembered. Nothing is, before
-    /// something was sent again.
+    /// Whether this SACK came before, so that its duplicates count already. If not, it is remembered. Nothing is,
+    /// before something was sent again.
     pub(super) fn has_seen(&mut self, sack: &Sack<'_>) -> bool {
         let Some(history) = &mut self.history else { return false };
         let hash = FxBuildHasher.hash_one(sack);
