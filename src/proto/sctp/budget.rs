@@ -9,14 +9,14 @@ use super::wire::kind;
 /// costs 1.3 us if nothing is held: a quarter of a core is 190,000 of them per second, more than
 /// DTLS lets through, and leaves the others three quarters. The routing of its messages and what is sent
 /// to it come out of the same quarter.
-const SHARE: u32 = 4;
+const SHARE: u64 = 4;
 
-/// What may be saved up: a round trip or two of a fast peer's packets, which arrive in one turn if
+/// What may be saved up, in nanoseconds: a round trip or two of a fast peer's packets, which arrive in one turn if
 /// the thread was busy elsewhere.
-const BURST: Duration = Duration::from_millis(250);
+const BURST: u64 = 250_000_000;
 
-/// What must be left again before more is sent to the peer, so that timers are few.
-const SENDING: Duration = Duration::from_micros(250);
+/// What must be left again before more is sent to the peer, in nanoseconds, so that timers are few.
+const SENDING: u64 = 250_000;
 
 /// What a packet to the peer costs in nanoseconds, with DTLS and the kernel. Packets that acknowledgements let leave
 /// are many in a turn, so the calls are shared.
@@ -30,10 +30,10 @@ const USUAL_DATA: u64 = 64;
 /// is sent once both are paid.
 #[derive(Debug, Default)]
 pub(super) struct CpuBudget {
-    /// For packets of the peer and what they cause.
-    used: Duration,
-    /// For packets to the peer. Paid after `used`.
-    sent: Duration,
+    /// Nanoseconds for packets of the peer and what they cause.
+    used: u64,
+    /// Nanoseconds for packets to the peer. Paid after `used`.
+    sent: u64,
     since: Option<Instant>,
 }
 
@@ -41,7 +41,7 @@ impl CpuBudget {
     /// Takes `cost` nanoseconds. Returns false, and takes nothing, if fewer are left.
     pub(super) fn take(&mut self, now: Instant, cost: u64) -> bool {
         self.refund(now);
-        let used = self.used.saturating_add(Duration::from_nanos(cost));
+        let used = self.used.saturating_add(cost);
         let granted = used <= BURST;
         if granted {
             self.used = used;
@@ -52,13 +52,13 @@ impl CpuBudget {
     /// Takes `cost` nanoseconds that were spent already, even if fewer are left.
     pub(super) fn charge(&mut self, now: Instant, cost: u64) {
         self.refund(now);
-        self.used = self.used.saturating_add(Duration::from_nanos(cost));
+        self.used = self.used.saturating_add(cost);
     }
 
     /// Takes `cost` nanoseconds for what was sent to the peer.
     pub(super) fn charge_sent(&mut self, now: Instant, cost: u64) {
         self.refund(now);
-        self.sent = self.sent.saturating_add(Duration::from_nanos(cost));
+        self.sent = self.sent.saturating_add(cost);
     }
 
     /// When more may be sent to a peer that has used its share. `None`: at once.
@@ -68,14 +68,18 @@ impl CpuBudget {
         }
         self.refund(now);
         let all = self.used.saturating_add(self.sent);
-        let excess = all.checked_sub(BURST).filter(|it| !it.is_zero())?;
-        Some(now + (excess + SENDING) * SHARE)
+        let excess = all.checked_sub(BURST).filter(|&it| it > 0)?;
+        Some(now + Duration::from_nanos(excess.saturating_add(SENDING).saturating_mul(SHARE)))
     }
 
     fn refund(&mut self, now: Instant) {
-        let elapsed = self.since.map_or(BURST, |since| now.saturating_duration_since(since));
-        self.since = Some(self.since.map_or(now, |since| since.max(now)));
-        let paid = elapsed / SHARE;
+        let since = *self.since.get_or_insert(now);
+        // Most calls of a turn are about the same time.
+        if now <= since {
+            return;
+        }
+        self.since = Some(now);
+        let paid = now.duration_since(since).as_nanos() as u64 / SHARE;
         self.sent = self.sent.saturating_sub(paid.saturating_sub(self.used));
         self.used = self.used.saturating_sub(paid);
     }
@@ -156,13 +160,13 @@ mod tests {
     fn used_time_is_refunded_as_time_passes() {
         let mut now = start();
         let mut budget = CpuBudget::default();
-        let all = BURST.as_nanos() as u64;
+        let all = BURST;
         assert!(budget.take(now, all));
         assert!(!budget.take(now, 1));
         now += Duration::from_millis(4);
         assert!(budget.take(now, 1_000_000));
         assert!(!budget.take(now, 1));
-        now += BURST * SHARE;
+        now += Duration::from_nanos(BURST * SHARE);
         assert!(budget.take(now, all));
     }
 
@@ -170,7 +174,7 @@ mod tests {
     fn a_peer_that_has_used_its_share_is_sent_more_once_there_is_some_again() {
         let mut now = start();
         let mut budget = CpuBudget::default();
-        budget.charge(now, BURST.as_nanos() as u64);
+        budget.charge(now, BURST);
         assert_eq!(budget.used_until(now), None);
         budget.charge(now, 1_000_000);
         assert_eq!(budget.used_until(now), Some(now + Duration::from_millis(5)));
@@ -184,14 +188,17 @@ mod tests {
     fn what_is_sent_to_a_peer_costs_it_none_of_its_packets() {
         let mut now = start();
         let mut budget = CpuBudget::default();
-        let all = BURST.as_nanos() as u64;
+        let all = BURST;
         budget.charge_sent(now, 2 * all);
         assert!(budget.take(now, all));
         assert!(!budget.take(now, 1));
-        assert_eq!(budget.used_until(now), Some(now + (2 * BURST + SENDING) * SHARE));
-        now += BURST * SHARE;
+        assert_eq!(
+            budget.used_until(now),
+            Some(now + Duration::from_nanos((2 * BURST + SENDING) * SHARE))
+        );
+        now += Duration::from_nanos(BURST * SHARE);
         assert!(budget.take(now, 1), "its own packets are paid first");
-        now += (BURST + SENDING) * SHARE;
+        now += Duration::from_nanos((BURST + SENDING) * SHARE);
         assert_eq!(budget.used_until(now), None);
     }
 
@@ -199,8 +206,8 @@ mod tests {
     fn a_charge_beyond_what_is_left_is_paid_before_anything_is_granted() {
         let mut now = start();
         let mut budget = CpuBudget::default();
-        budget.charge(now, 2 * BURST.as_nanos() as u64);
-        now += BURST * SHARE;
+        budget.charge(now, 2 * BURST);
+        now += Duration::from_nanos(BURST * SHARE);
         assert!(!budget.take(now, 1));
         now += Duration::from_millis(4);
         assert!(budget.take(now, 1_000_000));
