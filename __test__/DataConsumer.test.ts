@@ -1326,12 +1326,12 @@ describe('overflow', () => {
     expect(dataConsumer.closed).toBe(true);
   });
 
-  test('overflowTimeout needs block, and block cannot be combined with hold', async () => {
+  test('overflowTimeout requires block, and block cannot be combined with hold', async () => {
     for (const on of [transport, webRtcTransport]) {
       const consume = (options: object) => on.consumeData({ dataProducerId, ...options } as any);
       for (const overflow of [undefined, 'drop-newest', 'close']) {
         const call = consume({ overflow, overflowTimeout: 100 });
-        await expect(call).rejects.toThrow(/overflowTimeout needs overflow 'block'/);
+        await expect(call).rejects.toThrow(/overflowTimeout requires overflow 'block'/);
         await expect(consume({ overflow, overflowTimeout: 100 })).rejects.toThrow(TypeError);
       }
       for (const overflowTimeout of [-1, 1.5, '5', 2 ** 32]) {

@@ -1,4 +1,4 @@
-// This import must be the first, because the helper wraps the addon before the package loads the addon.
+// This import must precede that of the package, because the helper wraps the addon before the package loads it.
 import { createMortalWorker } from './helpers/panic';
 import { finished } from 'node:stream/promises';
 import * as datasoup from '..';

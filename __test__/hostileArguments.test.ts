@@ -315,7 +315,7 @@ test.each<[string, () => Promise<unknown>, string]>([
   [
     'pipeToRouter() to the router itself',
     () => objects.router.pipeToRouter({ dataProducerId: 'a', router: objects.router }),
-    'cannot use this Router as destination (got Router { id: ',
+    'cannot use this Router as the destination (got Router { id: ',
   ],
   [
     'consumeData({ producerId })',

@@ -168,7 +168,7 @@ const cases: [string, Record<string, string>, RegExp][] = [
     /^src\/runtime\/clock\.rs:1: names driver\.rs/,
   ],
   [
-    'the map has each file of lib/ and of the rooms',
+    'the map has each file of lib/, and each directly in a room',
     { 'lib/Table.js': '' },
     /^lib\/Table\.js: is not in the map/,
   ],

@@ -14,7 +14,7 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import * as promClient from 'prom-client';
 
-// Before the package: it wraps the native side.
+// This import must precede that of the package, because the helper wraps the addon before the package loads it.
 import { createMortalWorker } from './helpers/panic';
 import * as datasoup from '..';
 import type { types } from '..';

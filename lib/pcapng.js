@@ -35,7 +35,10 @@ function u32(...values) {
   return bytes;
 }
 
-/** @param {bigint} value - two halves, the high one first, as in all timestamps of pcapng. */
+/**
+ * Encodes a timestamp as pcapng does: two words of 32 bits, the high one first.
+ * @param {bigint} value
+ */
 function timestamp(value) {
   return u32(Number(value >> 32n), Number(value & 0xffff_ffffn));
 }

@@ -26,7 +26,7 @@ const LAWS = [
   ['no two types of src/ share a name', rust.typesHaveOneMeaning],
   ['links in Markdown work', documents.linksWork],
   ['files that documents and comments name exist', documents.filesExist],
-  ['the map has each file of lib/ and of the rooms', documents.mapIsWhole],
+  ['the map has each file of lib/, and each directly in a room', documents.mapIsWhole],
   ['symbols and tests that documents name exist', documents.symbolsExist],
   ['commands that documents and comments name exist', documents.commandsExist],
   ['CONTRIBUTING.md and RELEASING.md name each long program', documents.programsAreNamed],

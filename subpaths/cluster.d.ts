@@ -123,7 +123,7 @@ export type ClusterEvents = {
   /** This host has not heard itself over the bus for a lease. Messages of DataProducers go on. */
   busdown: [];
   busup: [];
-  /** A younger process has the name of this host: the Cluster is closed. */
+  /** A newer process uses the name of this host: the Cluster is closed. */
   fenced: [];
   /**
    * The Worker of the Cluster, which carries what goes between hosts, has died, or the application has closed it: the

@@ -77,7 +77,10 @@ export function ends(
   return [`${name} ${args}`, `${name}.observer ${args}`];
 }
 
-/** The last lines of an object: `event`, unless the application closes it, then 'close', also on its observer. */
+/**
+ * The lines with which the record of an object ends when it closes: `event` (none if the application closed it),
+ * 'close', and 'close' on its observer.
+ */
 export function closes(name: string, event?: string): string[] {
   const reason = event === undefined ? [] : [`${name} ${event}`];
   return [...reason, `${name} close`, `${name}.observer close`];

@@ -49,7 +49,7 @@ async function main() {
     process.exit(1);
   };
   cluster.on('died', (error) => onEnd(error.message));
-  cluster.on('fenced', () => onEnd('a younger process has its name'));
+  cluster.on('fenced', () => onEnd('a newer process uses its name'));
 
   // Others have what was sent to them before this host is gone.
   let leaving;

@@ -71,7 +71,7 @@ class Monitor {
         this.#warn(`closed: its Worker is gone: ${other}`);
         return;
       case 'fenced':
-        this.#warn('closed: a younger process has the name of this host');
+        this.#warn('closed: a newer process uses the name of this host');
         return;
       case 'incompatible':
         this.#warn(`host ${other} speaks another major version of the protocol`);

@@ -92,7 +92,7 @@ class Peers {
    * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.gone - such a peer is gone.
    * @param {(peer: Peer, reason: 'left' | 'lease' | 'restarted') => void} events.forgotten - a peer is gone that was
    * confirmed or only heard.
-   * @param {() => void} events.fenced - a younger process has the name of this host.
+   * @param {() => void} events.fenced - a newer process uses the name of this host.
    * @param {() => void} events.busDown
    * @param {() => void} events.busUp
    * @param {() => void} events.missed - messages of the bus may be lost.

@@ -145,7 +145,7 @@ class Room extends EnhancedEventEmitter {
     this.#check();
     if (transport.internal.routerId !== this.#router.id) {
       throw new TypeError(
-        `transport must be of the Router of this Room ${validate.got(transport)}`,
+        `transport must belong to the Router of this Room ${validate.got(transport)}`,
       );
     }
     signal?.throwIfAborted();

@@ -58,7 +58,7 @@ function redisBus(client) {
         return sent;
       };
 
-      // Nothing is queued while the connection is away: what is late by seconds is of no use.
+      // Nothing is queued while there is no connection: a message that is seconds late is useless.
       if (!ready() || waiting + length > MAX_WAITING) {
         return false;
       }

@@ -109,7 +109,9 @@ function isOurs(registered, name) {
   if (registered === undefined || registered instanceof PrometheusMetric) {
     return registered !== undefined;
   }
-  throw new Error(`the registry has a metric ${name} that this copy of datasoup has not made`);
+  throw new Error(
+    `the registry already has a metric ${name} that this copy of datasoup did not create`,
+  );
 }
 
 exports.prometheus = prometheus;

@@ -196,7 +196,7 @@ function parseOverflowOptions({ overflow, overflowTimeout, whilePaused }) {
   const timeout = validate.optionalInteger(overflowTimeout, 'overflowTimeout');
 
   if (timeout !== undefined && parsed !== 'block') {
-    throw new TypeError(`overflowTimeout needs overflow 'block' ${validate.got(overflow)}`);
+    throw new TypeError(`overflowTimeout requires overflow 'block' ${validate.got(overflow)}`);
   }
   if (parsed === 'block' && whilePaused === 'hold') {
     throw new TypeError(

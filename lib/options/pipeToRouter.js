@@ -100,7 +100,7 @@ function parseRouter({ router }, from) {
     throw validate.wrongEntity('router', router, 'a Router');
   }
   if (router === from) {
-    throw new TypeError(`cannot use this Router as destination ${validate.got(router)}`);
+    throw new TypeError(`cannot use this Router as the destination ${validate.got(router)}`);
   }
   return /** @type {Router} */ (router);
 }

@@ -171,7 +171,7 @@ function filesExist(repository) {
 }
 
 /**
- * Each file of `lib/`, and each that stands directly in a room of `src/`, is in the map of ARCHITECTURE.md.
+ * Each file of `lib/`, and each directly in a room of `src/`, is in the map of ARCHITECTURE.md.
  * @param {Repository} repository
  */
 function mapIsWhole(repository) {

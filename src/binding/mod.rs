@@ -1,5 +1,5 @@
-//! The binding to Node.js: N-API classes with short methods, one per entity. It has no rules and no errors of
-//! its own.
+//! The binding to Node.js: N-API classes with short methods, one per entity. It makes no
+//! errors, and its only rules are bounds of what waits here and the size of a message.
 //!
 //! ```text
 //! lib/ ── method(request, json) ──► batcher ── flush() ──► inbox of the worker

@@ -137,8 +137,8 @@ impl Worker {
     /// Makes the thread panic.
     ///
     /// It is in the released addon so that the tests of 'died' run what ships. An application cannot call
-    /// it by accident: lib/ neither calls it nor gives out native objects, and package.json exports no
-    /// file of lib/ but its index.
+    /// it by accident: lib/ neither calls it nor gives out native objects, and package.json exports
+    /// nothing that reaches it.
     #[napi(catch_unwind)]
     pub fn panic_for_tests(&self) {
         self.batcher.run(|_| panic!("panic for tests"));

@@ -30,7 +30,7 @@ pub enum CertificateError {
     #[error("the private key is not readable PEM (PKCS#8 or SEC1, without a passphrase)")]
     UnreadableKey,
     /// The key is an RSA key.
-    #[error("RSA keys are not supported, use an ECDSA key on the curve P-256")]
+    #[error("RSA keys are not supported, use an ECDSA key on the curve P-256 or P-384")]
     Rsa,
     /// The key is invalid, or not ECDSA on one of the two curves.
     #[error("the private key is not an ECDSA key on the curve P-256 or P-384")]

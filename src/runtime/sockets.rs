@@ -128,7 +128,7 @@ impl Sockets {
         if granted < asked as usize && !std::mem::replace(&mut self.small_buffer_logged, true) {
             let raise = open::RECEIVE_BUFFER_LIMIT.map(|it| format!("raise {it}, or "));
             log::warn!(
-                "a UDP socket has a receive buffer of {granted} bytes, not of the {asked} asked for: {}datagrams \
+                "a UDP socket has a receive buffer of {granted} bytes instead of the {asked} requested: {}datagrams \
                  are lost when many peers send at once (datagramsOverflowed)",
                 raise.unwrap_or_default()
             );

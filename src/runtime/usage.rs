@@ -112,7 +112,7 @@ mod system {
             libc::getrusage(libc::RUSAGE_SELF, &mut usage);
             usage
         };
-        // Of the process, as on Linux, but in bytes.
+        // `ru_maxrss` is the peak of the whole process, as on Linux, but macOS reports bytes instead of KiB.
         (times(), ResourceUsage { ru_maxrss: usage.ru_maxrss / 1024, ..ResourceUsage::default() })
     }
 
@@ -160,7 +160,7 @@ mod system {
             let size = size_of_val(&memory) as u32;
             K32GetProcessMemoryInfo(GetCurrentProcess(), &mut memory, size);
         }
-        // Of the process, as on Linux, but in bytes.
+        // The peak of the whole process, as on Linux, but Windows reports bytes instead of KiB.
         let ru_maxrss = i64::try_from(memory.PeakWorkingSetSize / 1024).unwrap_or(i64::MAX);
         (times(), ResourceUsage { ru_maxrss, ..ResourceUsage::default() })
     }

@@ -33,7 +33,7 @@ pub(super) struct Block {
     past: VecDeque<(Instant, Duration)>,
     /// Whether it may no longer hold up its DataProducer, because it has done so for too long.
     pub(super) stalled: bool,
-    /// Whether it gets no more of what is retained until there is room.
+    /// Whether the replay of retained messages to this DataConsumer waits until its queue has room.
     pub(super) replay_waits: bool,
     /// The time of its next entry in [`Blocks::looks`].
     next_look: Option<Instant>,

@@ -29,7 +29,7 @@ pub enum Error {
     #[error("cannot connect to {remote}: this transport listens on {local}")]
     OtherAddressFamily { remote: SocketAddr, local: IpAddr },
     #[error(
-        "empty iceCandidates: enableUdp and enableTcp leave no address of the webRtcServer or listenIps to listen on"
+        "empty iceCandidates: enableUdp and enableTcp exclude every address of the webRtcServer or listenInfos"
     )]
     NoIceCandidates,
     /// The DataConsumer gives one kind of limit and inherits the other kind from its DataProducer.

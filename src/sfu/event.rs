@@ -192,7 +192,7 @@ pub enum DataProducerEvent {
     OriginPause,
     /// The DataProducer at the other end of the pipe resumed.
     OriginResume,
-    /// This much exceeded its limit and was dropped since the last 'limit' event. Emitted at most once a second, except
+    /// What exceeded the limit and was dropped since the last 'limit' event. Emitted at most once a second, except
     /// for the last one.
     Limit(DropCount),
     /// A limit has paused the DataProducer.

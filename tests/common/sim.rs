@@ -74,8 +74,9 @@ pub(crate) struct Conditions {
     pub(crate) queue: usize,
     /// How many bytes each packet takes on the line beside its own, for the headers of IP and UDP.
     pub(crate) headers: usize,
-    /// The loss of packets that have passed the line.
+    /// The probability (0 to 1) that a packet is lost after the line.
     pub(crate) loss: f64,
+    /// The probability (0 to 1) that a packet arrives twice.
     pub(crate) duplication: f64,
     /// Packets of more bytes than this are lost, as IP packets with Don't Fragment are.
     pub(crate) mtu: usize,

@@ -320,8 +320,8 @@ impl Arrivals {
         true
     }
 
-    /// If stopped streams keep too much: leaves the messages of `stream` in sctp-proto until nothing else waits.
-    /// Returns whether it does.
+    /// If stopped streams already keep too much, stops reading `stream`: its messages stay in sctp-proto until nothing
+    /// else waits. Returns whether it has done so.
     pub(super) fn defers(&mut self, stream: StreamId) -> bool {
         let until = self.arrived();
         let Some(stops) = self.stops.as_mut().filter(|it| it.kept >= MAX_WAITING) else {

@@ -125,7 +125,7 @@ pub struct Retransmitted {
 }
 
 impl Retransmitted {
-    /// All of them together.
+    /// The sum over all causes.
     pub fn total(&self) -> ChunkTally {
         let mut total = self.rack;
         for cause in [self.probe, self.timeout, self.bundled] {

@@ -36,9 +36,9 @@
 //! | `pacing` | how fast it may leave |
 //! | `rack` | what is lost, by time |
 //! | `timer` | probe and timeout |
-//! | `recovery` | how the flight shrinks after a loss; losses that were none |
+//! | `recovery` | how the flight shrinks after a loss; losses that turn out to be false |
 //! | `lifetimes`, `forward` | what is given up, and how the peer learns it |
-//! | `thin` | what a packet repeats |
+//! | `thin` | copies of small chunks that a packet carries in case theirs is lost |
 //! | `flight` | what may leave the queues |
 //! | `holes` | our own SACKs |
 //! | `inbound`, `outbound` | what a SACK or a timer changes; what leaves |

@@ -78,7 +78,8 @@ impl Timer {
         }
     }
 
-    /// The peer has acknowledged something, and everything up to `cumulative`. `what` is left, if anything is.
+    /// The peer has acknowledged new data; `cumulative` is its cumulative TSN. `what` describes the chunks that are still
+    /// outstanding, or is `None` if there are none.
     pub(super) fn on_progress(
         &mut self,
         now: Instant,

@@ -49,9 +49,9 @@ enum Layer {
 /// What [`SctpOverUdp::learn_remote`] made of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sfu) enum Learned {
-    /// The datagram was no step towards an association.
+    /// The datagram does not help to set up an association.
     Noise,
-    /// The datagram was a step towards an association.
+    /// The datagram may help to set up an association.
     Candidate,
     /// The sender is the peer from now on.
     Peer,
@@ -129,7 +129,7 @@ impl SctpOverUdp {
     }
 
     /// Sets the peer's address to `remote`. `start` says which side sends the INIT; over DTLS it is the client. `dtls`
-    /// is given if this encrypts.
+    /// is set if the transport uses DTLS.
     pub(in crate::sfu) fn connect(
         &mut self,
         now: Instant,

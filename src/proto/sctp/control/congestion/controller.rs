@@ -9,7 +9,7 @@ use super::super::rtt::Rtt;
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct SentPacket {
     pub(in super::super) now: Instant,
-    /// What was in flight before it.
+    /// The bytes in flight before this packet.
     pub(in super::super) in_flight: usize,
 }
 
