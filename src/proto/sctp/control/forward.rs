@@ -23,13 +23,15 @@ pub(super) struct Forward {
 #[derive(Debug, Clone, Copy)]
 struct ForwardRequest {
     at: Instant,
-    /// The last TSN that was abandoned, and the one that the chunk named: the streams of all may not fit.
+    /// The last TSN that was abandoned by then, and the one that the request asked the peer to skip to. The latter is
+    /// lower if the chunk had no room for the streams of all.
     point: u32,
     named: u32,
 }
 
 impl Forward {
-    /// An acknowledgement came, the probe is due, or the timeout.
+    /// Makes another request due if the last one is at least `after` ago. Call it when an acknowledgement comes, and
+    /// when the probe or the timeout is due.
     pub(super) fn repeat(&mut self, now: Instant, after: Duration) {
         if let Some(last) = self.last {
             self.is_due |= now.saturating_duration_since(last.at) >= after;
@@ -118,7 +120,8 @@ mod tests {
         let times = skips(&sent);
         // The peer may delay its acknowledgement by 200 ms.
         assert_eq!(times, [10, 310, 660]);
-        // An acknowledgement that does not skip asks for it, but not sooner than a round trip after the last one.
+        // An acknowledgement that does not skip leads to another request, but no sooner than a round trip after the
+        // last one.
         assert!(bench.sack(0, &[], &[]).is_empty());
         bench.now += ms(51);
         assert_eq!(bench.sack(0, &[], &[])[0].skips_to, Some(1));
@@ -136,7 +139,7 @@ mod tests {
         let sent = bench.pass(ms(700));
         let requests = sent.iter().filter(|(_, packet)| packet.skips_to.is_some()).count();
         assert!((200..300).contains(&requests), "{requests} for 600 messages");
-        // Once it has skipped some, it is asked for the others.
+        // Once the peer has skipped some messages, it is asked to skip the others.
         let skips = bench.sack(400, &[], &[]).into_iter().find_map(|packet| packet.skips_to);
         assert_eq!(skips, Some(600));
     }

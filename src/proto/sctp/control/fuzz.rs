@@ -27,7 +27,7 @@ const LARGEST_FLIGHT: usize = 1 << 20;
 /// The most TSNs that a run uses.
 const MAX_CHUNKS: usize = 100_000;
 
-/// What messages are parts of. Each byte depends on its place, so that chunks in a wrong order are seen.
+/// Messages are parts of this. Each byte depends on its position, so that chunks in a wrong order are noticed.
 static DATA: LazyLock<Bytes> = LazyLock::new(|| {
     let mut state = 1u32;
     let next = |_| {
@@ -227,13 +227,13 @@ impl Scene {
         }
     }
 
-    /// A message of this length was admitted and written: the flight is within its bound.
+    /// Checks that the flight was within its bound when a message of this length was admitted.
     fn check_admitted(&self, len: usize) {
         let control = &self.control;
         let (totals, bound) = (control.board.totals(), control.flight.bound(&control.rtt));
         let held = control.messages.bytes + totals.waiting + totals.flying + totals.lost;
         let large = totals.large + control.messages.large;
-        // A large one may follow anything that leaves it half of the bound.
+        // A large message counts for half of the bound, so it may follow anything that leaves that half.
         let most = bound.max(len);
         assert!(held.saturating_sub(large) <= most, "{held} of {bound} bytes, {large} large");
         assert!(totals.arrived <= 2 * bound, "{} bytes beyond a gap", totals.arrived);
@@ -412,7 +412,7 @@ impl Scene {
     /// A SACK of ours leaves.
     fn report(&mut self, kind: u8, input: &mut Input<'_>) {
         let cumulative = u32::from(input.byte()).wrapping_sub(if kind & 1 == 0 { 0 } else { 200 });
-        // More holes than are timed, or a few of any length.
+        // Whether there are more holes than the control times, or a few of any length.
         let any = kind & 2 != 0;
         let count = if any { u16::from(input.byte() % 20) } else { input.u16() % 400 };
         let mut next = 1;
@@ -435,7 +435,7 @@ impl Scene {
         let totals = control.board.totals();
         let held = control.messages.bytes + totals.waiting + totals.flying + totals.lost;
         assert!(held <= LARGEST_FLIGHT + LARGEST + 65_536, "{held} bytes are held");
-        // Two flights, and what was held when they were reached.
+        // Nothing is admitted beyond two flights; the third is what was held when that was reached.
         let arrived = totals.arrived;
         let most = 3 * LARGEST_FLIGHT + LARGEST + 65_536 + 64 * flight::MAX_CHUNKS;
         assert!(arrived <= most, "{arrived} bytes are kept beyond a gap");

@@ -7,39 +7,39 @@ use std::time::{Duration, Instant};
 use super::super::wire::{Sack, before};
 use super::rtt::Rtt;
 
-/// A hole is young for a quarter of the round trip and a margin, within these bounds; for the upper bound if we have
-/// measured no round trip.
+/// A hole is young for a quarter of the round trip and a margin, within these bounds; if no round trip has been
+/// measured, for the upper one.
 const MARGIN: Duration = Duration::from_millis(5);
 const MIN_AGE: Duration = Duration::from_millis(15);
 const MAX_AGE: Duration = Duration::from_millis(30);
 
-/// After so many losses in a row holes are reported at once, until one closes while it is young: on a path that loses
+/// After this many losses in a row holes are reported at once, until one closes while it is young: on a path that loses
 /// packets without reordering them, reports must not be late.
 const PATIENCE: u8 = 32;
 
 /// At most this many holes are timed; the rest are reported at once.
 const MAX_HOLES: usize = 256;
 
-/// TSNs from `from` to before `to` that are missing.
+/// The missing TSNs from `from` up to, but not including, `to`.
 #[derive(Debug, Clone, Copy)]
 struct Hole {
     from: u32,
     to: u32,
     since: Instant,
-    /// Whether it is open for so long that SACKs report it.
+    /// Whether it has been open for so long that SACKs report it.
     is_old: bool,
-    /// Whether a part of it is still missing.
+    /// Whether a part of it is still missing in the SACK that is being made.
     is_open: bool,
 }
 
 /// The holes in what has arrived from the peer.
 #[derive(Debug)]
 pub(super) struct Holes {
-    /// In order.
+    /// In the order of TSNs.
     known: Vec<Hole>,
-    /// When a young hole will not be young any more.
+    /// When the first young hole becomes old, so that it has to be reported.
     due: Option<Instant>,
-    /// After how many more losses in a row holes are reported at once.
+    /// How many more losses in a row there must be until holes are reported at once.
     patience: u8,
 }
 
@@ -67,7 +67,7 @@ impl Holes {
         self.due = None;
     }
 
-    /// How many of the gap blocks of a SACK are reported.
+    /// Returns how many gap blocks of the SACK to report; the rest waits until the holes before them are old.
     pub(super) fn reported(&mut self, now: Instant, rtt: &Rtt, sack: &Sack<'_>) -> usize {
         self.due = None;
         let mut before_this = std::mem::take(&mut self.known);
@@ -177,7 +177,7 @@ mod tests {
         }
         assert_eq!(reported(&mut holes, at, 20, &[(2, 2)]), 1);
         assert_eq!(holes.deadline(), None);
-        // It closes while it would be young.
+        // The hole closes while it would still be young.
         reported(&mut holes, at + 10, 22, &[]);
         assert_eq!(reported(&mut holes, at + 20, 30, &[(2, 2)]), 0);
     }

@@ -13,13 +13,13 @@ use super::{Control, WindowLimited};
 #[derive(Debug, Default)]
 struct News {
     bytes: usize,
-    /// When the latest of the chunks that were sent only once left.
+    /// When the latest of the acknowledged chunks that were sent only once had left.
     newest: Option<Instant>,
-    /// Whether a chunk may have arrived only because it was sent again.
+    /// Whether one of the chunks may have arrived only because it was sent again.
     needed_resending: bool,
-    /// Whether the first transmission of a chunk has arrived that the timeout marked lost.
+    /// Whether a chunk that the timeout marked lost has arrived by its first transmission.
     outlived_timeout: bool,
-    /// Whether a recovery has to begin for a lost chunk that the peer has only skipped.
+    /// Whether a lost chunk, which the peer has skipped and not received, has to begin a recovery.
     skipped_loss: bool,
 }
 
@@ -117,7 +117,7 @@ impl Control {
         let Transmission { len, sends, sent_at, state } = transmission;
         news.bytes += len;
         let round_trip = now.saturating_duration_since(sent_at);
-        // The first transmission has arrived if the last could not have been acknowledged yet.
+        // It was the first transmission that arrived if the last one could not have been acknowledged yet.
         let is_original = sends <= 1 || self.rtt.min().is_some_and(|min| round_trip < min);
         news.needed_resending |= !is_original;
         if is_original && sends > 1 {
@@ -133,7 +133,7 @@ impl Control {
         self.rate.on_acked(now, len, sent_at, state);
     }
 
-    /// Handles the TSNs that have arrived more than once: their retransmissions were needless.
+    /// Takes the TSNs that have arrived more than once. If they were sent again, that was needless.
     fn on_duplicates(&mut self, sack: &Sack<'_>) {
         for tsn in sack.duplicates() {
             self.probed.take_if(|it| it.tsn == tsn);
@@ -144,8 +144,8 @@ impl Control {
         }
     }
 
-    /// Undoes a recovery whose retransmissions were all needless. While other chunks wait to be sent again, more may be
-    /// known soon.
+    /// Undoes a recovery whose retransmissions were all needless. Waits while lost chunks have yet to be sent again,
+    /// because their duplicates may show more.
     fn undo_recovery(&mut self) {
         if self.board.totals().lost_chunks == 0 && self.undo.take_spurious() {
             self.congestion.undo();
@@ -179,15 +179,16 @@ impl Control {
         self.reduce_flight(news.bytes, has_advanced && lost == 0);
     }
 
-    /// `acked`: what an acknowledgement has acknowledged in a recovery, including the one that began it.
+    /// Lets PRR shrink the flight. `acked`: the bytes acknowledged in the recovery, also by the acknowledgement that
+    /// began it.
     fn reduce_flight(&mut self, acked: usize, is_safe: bool) {
         if let Some(recovery) = &mut self.recovery {
             recovery.on_ack(acked, self.board.totals().flying, self.segment, is_safe);
         }
     }
 
-    /// Marks lost chunks. Returns whether a recovery has to begin, because one of them was sent after the last recovery
-    /// began.
+    /// Marks lost chunks. Returns whether a recovery has to begin: one of them was sent after the last recovery began,
+    /// or none is under way.
     fn find_losses(&mut self, now: Instant) -> bool {
         let mut lost = Vec::new();
         let in_recovery = self.in_recovery();
@@ -204,8 +205,8 @@ impl Control {
         begins
     }
 
-    /// Whether an abandoned chunk that is acknowledged now was lost: the acknowledgement may answer the FORWARD-TSN,
-    /// and a later chunk was acknowledged before it.
+    /// Whether a chunk that was abandoned and is acknowledged now was lost: a later one was acknowledged before it, and
+    /// the acknowledgement may be the answer to our FORWARD-TSN.
     fn was_skipped(&self, now: Instant, tsn: u32, sent_at: Instant) -> bool {
         let round_trip = self.rtt.min().unwrap_or_default();
         self.rack.has_passed(sent_at, tsn) && self.lifetimes.may_be_skipped(now, tsn, round_trip)
@@ -218,12 +219,12 @@ impl Control {
         self.probed.take_if(|it| before(it.end, cumulative)).is_some() && !self.in_recovery()
     }
 
-    /// Whether a recovery has to begin for this loss.
+    /// Whether this loss has to begin a recovery.
     fn is_new_loss(&self, tsn: u32, sent_at: Instant, was_resent: bool) -> bool {
         self.recovery.as_ref().is_none_or(|it| it.is_new_loss(tsn, sent_at, was_resent))
     }
 
-    /// `in_flight`: before the loss was detected.
+    /// `in_flight`: the bytes in flight before the loss was detected.
     fn begin_recovery(&mut self, now: Instant, in_flight: usize) {
         self.congestion.on_loss(&Loss { in_flight });
         let flying = self.board.totals().flying;
@@ -235,7 +236,7 @@ impl Control {
         self.undo.begin();
     }
 
-    /// The RTO (RFC 9260 §6.3.3): everything in flight is marked lost.
+    /// Handles the retransmission timeout (RTO, RFC 9260 §6.3.3): everything in flight is marked lost.
     fn on_timeout(&mut self, now: Instant) {
         let in_flight = self.board.totals().flying;
         // The peer has reported the first missing chunk in a gap block but does not acknowledge it: it has discarded
@@ -296,7 +297,7 @@ mod tests {
         bench
     }
 
-    /// The DATA that leaves in this time, as TSNs.
+    /// The TSNs of the DATA that leaves in this time.
     fn sent_in(bench: &mut Bench, time: Duration) -> Vec<u32> {
         tsns(bench.pass(time).iter().map(|(_, packet)| packet))
     }
@@ -310,7 +311,7 @@ mod tests {
             bench.sack(last, &[], &[]);
             assert_eq!(bench.control.cumulative(), 0);
         }
-        // A gap block that reaches beyond the highest TSN counts up to that.
+        // A gap block beyond the highest TSN that was sent counts only up to that.
         bench.sack(0, &[(2, highest + 500)], &[]);
         assert_eq!(bench.control.board.totals().arrived_chunks as u32, highest - 1);
     }
@@ -361,7 +362,7 @@ mod tests {
         bench.sack(10, &[], &[]);
         bench.pass(ms(50));
         assert_eq!(bench.control.highest_sent(), 30);
-        // Of 20 in flight 14 may be: 10 are left, and 9 have arrived.
+        // 20 are in flight, and PRR's target is 14. 9 arrive and 1 is lost, so 10 are left, and 4 may leave.
         assert_eq!(tsns(&bench.sack(10, &[(12, 20)], &[])), [11, 31, 32, 33]);
     }
 
@@ -381,10 +382,11 @@ mod tests {
     fn a_sack_that_the_network_doubles_reports_a_duplicate_once() {
         let mut bench = five();
         let before = bench.control.stats().congestion_window;
-        // 1 is lost, and lost again.
+        // TSN 1 is lost, and its retransmission seems to be lost as well.
         assert_eq!(tsns(&bench.sack(0, &[(2, 5)], &[])), [1]);
         assert_eq!(sent_in(&mut bench, ms(130)), [1]);
-        // One of the two retransmissions was needless.
+        // The duplicate shows that one of the two retransmissions was needless. The SACK that reports it comes three
+        // times.
         for _ in 0..3 {
             bench.sack(5, &[], &[1]);
             bench.sack_with(2, 1 << 20, &[(4, 5)], &[]);
@@ -401,12 +403,12 @@ mod tests {
         bench.now += ms(50);
         bench.sack(10, &[], &[]);
         bench.pass(ms(50));
-        // Of 20 in flight 17 seem to be lost. The pacer lets ten leave.
+        // 17 of the 20 in flight seem to be lost. The pacer lets ten leave.
         let again = tsns(&bench.sack(10, &[(28, 30)], &[]));
         assert_eq!(again, (11..=20).collect::<Vec<_>>());
         bench.sack_with(20, 1 << 20, &[(28, 30)], &again);
         assert!(bench.control.in_recovery());
-        // The others have arrived as well.
+        // The other seven have arrived as well.
         bench.sack_with(30, 1 << 20, &[], &[]);
         assert!(!bench.control.in_recovery());
     }
@@ -416,7 +418,7 @@ mod tests {
         let mut bench = five();
         assert_eq!(tsns(&bench.sack(0, &[(2, 5)], &[])), [1]);
         bench.now += ms(50);
-        // The SACK takes back 2 to 5.
+        // The SACK no longer reports 2 to 5, which an earlier one did.
         assert!(bench.sack(1, &[], &[]).is_empty());
         let sent = sent_in(&mut bench, ms(2000));
         assert_eq!(sent.first(), Some(&2), "{sent:?}");
@@ -436,8 +438,8 @@ mod tests {
         assert_eq!(bench.control.newly_lost, 0, "a probe of the window is no loss");
     }
 
-    /// A sender whose last packet of ten is lost and sent again by a probe. The peer acknowledges the probe, reporting
-    /// these duplicates. Returns the window before, and after more has been acknowledged.
+    /// The window before and after a tail loss probe: the last packet of ten is lost, and sent again by the probe. The
+    /// acknowledgement of the probe reports `duplicates`.
     fn window_after_a_probe(duplicates: &[u32]) -> (usize, usize) {
         let mut bench = Bench::new(ms(50));
         bench.write_and_send(10, SEGMENT);
@@ -472,7 +474,7 @@ mod tests {
             bench.now = bench.control.poll_timeout().expect("something is in flight");
             bench.control.handle_timeout(bench.now);
         }
-        // The acknowledgement was on its way, and comes before anything leaves.
+        // The acknowledgement was only late, and comes before anything is sent again.
         assert!(bench.sack(10, &[], &[]).is_empty());
         assert!(bench.control.stats().congestion_window >= before);
         assert!(!bench.control.in_recovery());

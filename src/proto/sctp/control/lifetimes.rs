@@ -48,10 +48,10 @@ impl LimitedMessage {
 /// The messages of one association.
 #[derive(Debug, Default)]
 pub(super) struct Lifetimes {
-    /// In the order of TSNs.
+    /// In the order of their TSNs.
     limited: VecDeque<LimitedMessage>,
-    /// Their deadlines, each with the first TSN, the earliest on top. Some may belong to messages that are no longer
-    /// there.
+    /// The deadlines of `limited`, the earliest on top, each with the first TSN of its message. Some are outdated:
+    /// their messages are no longer there.
     deadlines: BinaryHeap<Reverse<(Instant, u32)>>,
     pub(super) expired: MessageTally,
     pub(super) abandoned: MessageTally,
@@ -102,7 +102,7 @@ impl Lifetimes {
         }
     }
 
-    /// Whether a chunk that has been sent so often may be sent once more.
+    /// Whether chunk `tsn`, which has been sent `transmissions` times, may be sent once more.
     pub(super) fn allows(&self, now: Instant, tsn: u32, transmissions: u32) -> bool {
         match self.find(tsn).and_then(|index| self.limited.get(index)) {
             None => true,
@@ -156,7 +156,7 @@ impl Lifetimes {
         self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Gives up a message whose chunks are all on their way.
+    /// Gives up a message whose chunks are all on their way: the peer is asked to skip it.
     fn skip(&mut self, now: Instant, index: usize, board: &mut Scoreboard) {
         let Some(message) = self.limited.get_mut(index) else { return };
         message.given_up = Some(now);
@@ -232,7 +232,7 @@ fn positions(message: &LimitedMessage, board: &Scoreboard) -> std::ops::Range<us
     begin.min(end)..end
 }
 
-/// Marks a chunk of a message that is given up. Its payload is not sent again.
+/// Marks a chunk of a message that is given up, and releases its payload.
 pub(super) fn abandon(board: &mut Scoreboard, position: usize) {
     board.update(position, |entry| {
         entry.abandoned = true;
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(tsns(&sent), [1, 2], "the second packet repeats the first chunk");
         bench.write_and_send(2, 1000);
         bench.now += ms(50);
-        // Neither has arrived, and later chunks are sent and arrive.
+        // Neither TSN 1 nor 2 has arrived; later chunks have.
         let mut sent = bench.sack(0, &[(3, 4)], &[]);
         sent.extend(bench.pass(ms(1000)).into_iter().map(|(_, packet)| packet));
         assert!(tsns(&sent).contains(&2) && !tsns(&sent).contains(&1), "{sent:?}");

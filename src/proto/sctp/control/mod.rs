@@ -90,10 +90,10 @@ use timer::{Outstanding, Timer};
 pub(super) use flight::Admittance;
 pub(super) use outgoing::{Outgoing, SendLimit};
 
-/// Whether the window or the pacer kept something from being sent.
+/// Whether the window or the pacer, and not the application, limited what was sent.
 #[derive(Debug, Clone, Copy, Default)]
 struct WindowLimited {
-    /// In this round.
+    /// In the current round.
     now: bool,
     /// In the last one.
     before: bool,
@@ -119,17 +119,17 @@ pub(super) struct Control {
     recovery: Option<Box<Recovery>>,
     undo: Undo,
     holes: Holes,
-    /// The memory in which each packet is written; it leaves before the next one.
+    /// The memory in which packets are written. Each is handed over before the next one is written.
     writer: Writer,
     /// How many messages had been written when [`Self::trim`] was called last.
     trimmed: u64,
     /// The receive window that the peer announced last.
     window: u32,
-    /// A probe is to be sent, whatever the window says.
+    /// Whether a probe is to be sent, whatever the window says.
     probe: bool,
     /// The chunk that the last probe sent again, until it is known whether it was lost.
     probed: Option<Probed>,
-    /// When the pacer lets the next packet leave, or the peer has some of its share again.
+    /// When the pacer lets the next packet leave, or the peer has CPU time left again.
     paced_until: Option<Instant>,
     /// How many packets have left since [`Self::transmit`] was called.
     left: u32,
@@ -204,8 +204,8 @@ impl Control {
         )
     }
 
-    /// The sending rate in bytes per second, if there is more to send. While data is in flight, acknowledgements show
-    /// whether there still is.
+    /// The pacing rate in bytes per second, if the window or the pacer limits what is sent. `None` while nothing is in
+    /// flight: then no acknowledgement would show when that ends.
     pub(super) fn pace(&self) -> Option<u64> {
         let is_limited = self.limited.now || self.limited.before;
         let is_limited = is_limited && self.board.totals().flying > 0;
@@ -218,7 +218,7 @@ impl Control {
         self.messages.push(message, is_large);
     }
 
-    /// `stream` is being reset: the next message on it will be the first.
+    /// Notes that `stream` is being reset: its sequence numbers begin again with 0.
     pub(super) fn restart(&mut self, stream: StreamId) {
         self.messages.restart(stream);
     }
@@ -228,7 +228,7 @@ impl Control {
         self.messages.written
     }
 
-    /// Whether the first `written` messages have the TSNs of all their chunks.
+    /// Whether all chunks of the first `written` messages have their TSNs.
     pub(super) fn has_cut(&self, written: u64) -> bool {
         self.messages.written - self.messages.len() as u64 >= written
     }
@@ -263,13 +263,13 @@ impl Control {
         self.board.holds(stream) || self.messages.holds(stream)
     }
 
-    /// Whether something of `stream` was written that has neither arrived nor been given up.
+    /// Whether a message on `stream` was written that has neither arrived nor been given up.
     pub(super) fn is_under_way(&self, stream: StreamId) -> bool {
         self.messages.holds(stream) || self.board.is_under_way(stream)
     }
 
-    /// The charge of the messages that are not acknowledged cumulatively. A chunk that was abandoned has only a place
-    /// in the ring, for which it counts like a message.
+    /// The charge of the messages that are not acknowledged cumulatively. An abandoned chunk has no payload any more,
+    /// but its place in the ring counts like a message.
     pub(super) fn charge(&self) -> usize {
         let totals = self.board.totals();
         let kept = totals.waiting + totals.flying + totals.lost + totals.arrived;
@@ -323,13 +323,13 @@ impl Control {
         (self.retransmitted, self.spurious)
     }
 
-    /// The smoothed round-trip time, if it has been measured since the last call.
+    /// The smoothed round-trip time, if there has been a measurement since the last call.
     pub(super) fn take_round_trip(&mut self) -> Option<Duration> {
         self.rtt.take_fresh()
     }
 
-    /// Releases unused memory, if nothing was written since the last call. Otherwise memory in occasional use would be
-    /// allocated again and again.
+    /// Releases unused memory, unless something was written since the last call: memory that is used now and then would
+    /// be allocated again and again.
     pub(super) fn trim(&mut self) {
         if std::mem::replace(&mut self.trimmed, self.messages.written) != self.messages.written {
             return;
@@ -366,7 +366,7 @@ impl Control {
         self.recovery.as_ref().map_or(window, |recovery| recovery.window(window, flying))
     }
 
-    /// The peer's room beyond what may be on its way.
+    /// How much of the peer's receive window is left beyond what may still be on its way.
     fn receiver_room(&self) -> usize {
         let totals = self.board.totals();
         (self.window as usize).saturating_sub(totals.flying + totals.lost)

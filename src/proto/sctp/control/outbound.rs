@@ -13,10 +13,10 @@ use super::{Control, lifetimes, packet, thin};
 /// the delay.
 const MIN_ASKED_ROUND_TRIP: Duration = Duration::from_millis(2);
 
-/// With more segments in flight, acknowledgements come often enough.
+/// With more segments in flight, acknowledgements come often enough without being asked for.
 const MAX_ASKED_SEGMENTS: usize = 10;
 
-/// What the next packet has.
+/// The DATA that the next packet carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NextPacket {
     /// Lost chunks, from this position on.
@@ -33,8 +33,8 @@ enum RetransmitReason {
 }
 
 impl Control {
-    /// Hands the packets that may leave to `send`. Returns how many. `more`: messages wait in the queues.
-    /// `not_before`: only probes and FORWARD-TSNs leave until then.
+    /// Passes the packets that may leave now to `send`, and returns how many there were. `more`: messages wait in the
+    /// queues. `not_before`: until then only probes and FORWARD-TSNs leave.
     pub(in super::super) fn transmit(
         &mut self,
         now: Instant,
@@ -48,7 +48,7 @@ impl Control {
         if self.is_empty() {
             return 0;
         }
-        // The remaining chunks of a message that was given up are skipped with the others.
+        // First, so that the remaining chunks of a message that was given up get a TSN and are skipped with the others.
         self.refill(now);
         let mut writer = std::mem::take(&mut self.writer);
         self.transmit_with(now, header, more, not_before, &mut writer, send);
@@ -95,7 +95,7 @@ impl Control {
         }
     }
 
-    /// Cuts chunks until they fill a packet.
+    /// Cuts chunks off the messages until they fill a packet.
     fn refill(&mut self, now: Instant) {
         while self.board.waiting_size() < self.segment {
             let given_up = self.lifetimes.has_given_up_current();
@@ -295,7 +295,7 @@ impl Control {
         self.lifetimes.on_sent(self.board.tsn(position));
     }
 
-    /// Notes that a packet with DATA has left. `in_flight`: before it.
+    /// Notes that a packet with DATA has left. `in_flight`: the bytes in flight before it.
     fn on_sent(&mut self, now: Instant, in_flight: usize, asks: bool) {
         let bytes = self.board.totals().flying.saturating_sub(in_flight);
         self.congestion.on_sent(&SentPacket { now, in_flight });
@@ -312,8 +312,8 @@ impl Control {
         self.timer.on_sent(now, &self.rtt, asks, outstanding);
     }
 
-    /// Whether a packet of `bytes` asks for an immediate acknowledgement, because no packet follows before one comes.
-    /// `room`: how much may leave after it; `next`: the size of the next chunk.
+    /// Whether a packet of `bytes` asks for an immediate acknowledgement, because no other packet can leave until one
+    /// comes. `room`: how much may leave after it; `next`: the size of the next chunk.
     fn asks(&self, now: Instant, bytes: usize, room: usize, next: Option<usize>) -> bool {
         let flying = self.board.totals().flying + bytes;
         let is_last = self.probe

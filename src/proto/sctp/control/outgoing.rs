@@ -46,7 +46,7 @@ struct Uncut {
 }
 
 impl Uncut {
-    /// A chunk with `payload`. `rest`: the bytes from it to the end of the message.
+    /// Makes a chunk of `payload`. `rest`: the bytes from its beginning to the end of the message.
     fn cut(&self, payload: Bytes, ends: bool, rest: usize) -> Cut {
         let Outgoing { stream, ppid, ordered, limit, .. } = self.message;
         let flags = if self.begun { 0 } else { flag::BEGIN }
@@ -57,7 +57,7 @@ impl Uncut {
     }
 }
 
-/// The next chunk.
+/// A chunk that was cut off a message.
 #[derive(Debug)]
 pub(super) struct Cut {
     pub(super) chunk: StoredChunk,
@@ -76,7 +76,7 @@ pub(super) struct OutgoingMessages {
     sequences: FxHashMap<StreamId, u16>,
     /// How many have been written.
     pub(super) written: u64,
-    /// The payload that is not cut.
+    /// The payload that has not been cut yet.
     pub(super) bytes: usize,
     /// The part of it that belongs to large messages.
     pub(super) large: usize,
@@ -91,7 +91,7 @@ impl OutgoingMessages {
         self.queue.push_back(Uncut { message, is_large, sequence: 0, begun: false });
     }
 
-    /// How many messages are not wholly cut.
+    /// How many messages have not been cut to their end.
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }

@@ -18,8 +18,8 @@ const SHORTEST_ROUND_TRIP: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Pacer {
     segment: usize,
-    /// Negative after a packet for which it did not suffice. It has a fraction: otherwise slow paths that are polled
-    /// often would get no credit.
+    /// Negative after a packet that was larger than the credit. Not an integer, because a slow path that is polled
+    /// often earns less than a byte each time.
     credit: f64,
     refilled_at: Option<Instant>,
 }

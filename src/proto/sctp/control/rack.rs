@@ -10,17 +10,17 @@ use super::scoreboard::{ChunkProgress, Scoreboard};
 /// This many chunks beyond a gap show a loss on a path that has not reordered anything (RFC 8985 §6.2 step 4).
 const DUPLICATE_THRESHOLD: usize = 3;
 
-/// The most quarters of a round trip that the reordering window has. A round trip bounds it as well.
+/// The largest [`Rack::multiplier`]. The window is never longer than a round trip either.
 const MAX_MULTIPLIER: u32 = 8;
 
-/// For how many recoveries the window stays wide (RFC 8985 §6.2 step 4).
+/// For how many recoveries the window stays as wide as it is (RFC 8985 §6.2 step 4).
 const PERSISTENCE: u8 = 16;
 
 #[derive(Debug)]
 pub(super) struct Rack {
-    /// When the latest-sent chunk that has arrived was sent, and its TSN.
+    /// When the chunk was sent that was sent last of those that have arrived, and its TSN.
     newest: Option<(Instant, u32)>,
-    /// Its round trip.
+    /// The round trip of that chunk.
     round_trip: Duration,
     /// The highest TSN that has arrived.
     highest: u32,
@@ -28,7 +28,7 @@ pub(super) struct Rack {
     reordering: bool,
     /// The reordering window in quarters of the smallest round trip.
     multiplier: u32,
-    /// In how many recoveries the multiplier goes back to 1.
+    /// After how many more recoveries the multiplier returns to 1.
     persistence: u8,
     /// The window does not widen again until this TSN is acknowledged.
     widened_until: Option<u32>,
@@ -70,7 +70,7 @@ impl Rack {
         } else if !was_resent {
             self.reordering = true;
         }
-        // The acknowledgement may answer the first transmission.
+        // The acknowledgement may be that of the first transmission.
         let is_ambiguous = was_resent && rtt.min().is_some_and(|min| round_trip < min);
         let is_newer = |(at, other)| sent_at > at || (sent_at == at && before(other, tsn));
         if !is_ambiguous && self.newest.is_none_or(is_newer) {
@@ -128,7 +128,7 @@ impl Rack {
         }
         let wait = self.round_trip + self.window(rtt, totals.arrived_chunks, in_recovery);
         for (position, entry) in board.sent_entries() {
-            // The chunks that follow were sent even later.
+            // All chunks after this one were sent even later.
             if entry.sent_at > newest && entry.sends == 1 {
                 break;
             }
@@ -182,7 +182,7 @@ mod tests {
     fn on_a_path_that_reorders_the_number_of_chunks_says_nothing() {
         let mut bench = five();
         bench.sack(0, &[(2, 2)], &[]);
-        // TSN 1 was late, not lost.
+        // TSN 1 arrives late: it was reordered, not lost.
         bench.sack(2, &[], &[]);
         bench.now += ms(1);
         bench.sack(5, &[], &[]);
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(quarters(&rack), 3);
         rack.on_recovery_over();
         assert_eq!(quarters(&rack), 1);
-        // It is never longer than a round trip.
+        // The window is never longer than a round trip.
         (0..100).for_each(|round| rack.on_duplicate(100 + round, 100 + round));
         assert_eq!(quarters(&rack), 4);
     }

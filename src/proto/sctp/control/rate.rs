@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 /// The state at the time when a chunk was last sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SentState {
-    /// What had been delivered (C.delivered).
+    /// The bytes that had been delivered (C.delivered).
     delivered: u64,
-    /// How long before it was sent the last delivery was, in microseconds.
+    /// The time from the last delivery until it was sent, in microseconds.
     since_delivery: u32,
-    /// How long the flight had taken to leave by then, in microseconds.
+    /// The time from [`DeliveryRate::first_sent_at`] until it was sent, in microseconds.
     send_elapsed: u32,
-    /// Whether the application had too little to send.
+    /// Whether the application had too little to send to use the path.
     app_limited: bool,
 }
 
 /// One measurement of the delivery rate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RateSample {
-    /// What was delivered in [`Self::interval`].
+    /// The bytes delivered in [`Self::interval`].
     pub(super) delivered: u64,
     pub(super) interval: Duration,
-    /// Whether the application had too little to send, so that the path may be faster.
+    /// Whether the application had too little to send to use the path, which then may be faster than this.
     pub(super) app_limited: bool,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct RateSample {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Delivery {
     pub(super) rate: Option<RateSample>,
-    /// Whether something is acknowledged that was sent after the last round had ended.
+    /// Whether a round has ended: something is acknowledged that was sent after the last round had ended.
     pub(super) round_over: bool,
 }
 
@@ -51,9 +51,9 @@ pub(super) struct DeliveryRate {
     delivered: u64,
     /// When bytes were last acknowledged.
     delivered_at: Option<Instant>,
-    /// When the newest chunk that is acknowledged left: the beginning of the flight that is measured.
+    /// When the flight that is being measured began: the newest chunk that is acknowledged left then.
     first_sent_at: Option<Instant>,
-    /// Samples are limited by the application until this much is delivered.
+    /// Until this many bytes are delivered, samples count as limited by the application.
     app_limited_until: Option<u64>,
     /// The round ends once a chunk is acknowledged that was sent after this much had been delivered.
     round_ends_at: u64,
@@ -65,7 +65,7 @@ fn micros(duration: Duration) -> u32 {
 }
 
 impl DeliveryRate {
-    /// A chunk leaves, for the first time or again. `in_flight`: before it.
+    /// A chunk leaves, for the first time or again. `in_flight`: the bytes in flight before it.
     pub(super) fn on_sent(&mut self, now: Instant, in_flight: usize) -> SentState {
         if in_flight == 0 || self.delivered_at.is_none() {
             self.first_sent_at = Some(now);
@@ -92,7 +92,7 @@ impl DeliveryRate {
         self.delivered
     }
 
-    /// A chunk is acknowledged for the first time. `sent_at` and `state` are of its last transmission.
+    /// A chunk is acknowledged for the first time. `sent_at` and `state` belong to its last transmission.
     pub(super) fn on_acked(
         &mut self,
         now: Instant,

@@ -13,7 +13,7 @@ use super::super::wire::{Sack, before};
 /// What began the recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// RACK.
+    /// RACK has found a loss.
     Loss,
     /// The retransmission timeout.
     Timeout,
@@ -82,7 +82,7 @@ pub(super) struct Reduction {
     from: usize,
     /// The flight to end with (ssthresh).
     target: usize,
-    /// What has arrived since, and what has been sent.
+    /// The bytes that have arrived since then, and those that have been sent.
     delivered: usize,
     sent: usize,
     /// What may leave now (SndCnt).
@@ -90,7 +90,7 @@ pub(super) struct Reduction {
 }
 
 impl Reduction {
-    /// `flying`: what is in flight after the loss. If that is nothing, the tail of a burst was lost, and no
+    /// `flying`: the bytes in flight after the loss. If there are none, the tail of a burst was lost, and no
     /// acknowledgements will come to clock the retransmissions; the pacer does that.
     pub(super) fn new(from: usize, target: usize, flying: usize) -> Self {
         let allowance = if flying == 0 { target } else { 0 };
@@ -126,9 +126,9 @@ const SEEN: usize = 32;
 /// lost.
 #[derive(Debug, Default)]
 pub(super) struct Undo {
-    /// Present once something was sent again.
+    /// Present once a chunk was sent again.
     history: Option<Box<History>>,
-    /// The number of the recovery.
+    /// The number of the current recovery.
     recovery: u32,
     /// How many chunks were sent again since the recovery began, and how many of these the peer has reported.
     count: u32,
@@ -163,7 +163,7 @@ impl History {
         *resent = Resent { times: resent.times + 1, recovery };
     }
 
-    /// Forgets one retransmission of `tsn`. Returns its recovery.
+    /// Forgets one retransmission of `tsn`, and returns the recovery in which it was made.
     fn forget(&mut self, tsn: u32) -> Option<u32> {
         let resent = self.resent.get_mut(&tsn)?;
         let recovery = resent.recovery;
@@ -188,8 +188,8 @@ impl Undo {
         self.count += 1;
     }
 
-    /// Whether this SACK came before, so that its duplicates count already. If not, it is remembered. Nothing is,
-    /// before something was sent again.
+    /// Whether this SACK came before, so that its duplicates are counted already. If not, it is remembered. Before the
+    /// first retransmission none is.
     pub(super) fn has_seen(&mut self, sack: &Sack<'_>) -> bool {
         let Some(history) = &mut self.history else { return false };
         let hash = FxBuildHasher.hash_one(sack);
@@ -203,8 +203,8 @@ impl Undo {
         false
     }
 
-    /// The peer has reported `tsn` as a duplicate. Returns whether that was a retransmission; other
-    /// duplicates are the network's, or copies in packets of newer chunks.
+    /// The peer has reported `tsn` as a duplicate. Returns whether it was sent again; other duplicates come from the
+    /// network, or are copies in packets of newer chunks.
     pub(super) fn on_duplicate(&mut self, tsn: u32) -> bool {
         let Some(recovery) = self.history.as_mut().and_then(|it| it.forget(tsn)) else {
             return false;
@@ -213,7 +213,7 @@ impl Undo {
         true
     }
 
-    /// Whether all retransmissions were needless. Returns true once.
+    /// Whether all retransmissions of the recovery were needless. Returns true only once.
     pub(super) fn take_spurious(&mut self) -> bool {
         let spurious = self.count > 0 && self.reported >= self.count;
         if spurious {

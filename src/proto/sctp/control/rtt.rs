@@ -29,7 +29,7 @@ pub(super) struct Rtt {
     is_fresh: bool,
 }
 
-/// The smallest sample of the last one to two halves of [`MIN_WINDOW`].
+/// The smallest sample of at least the last half of [`MIN_WINDOW`], and at most all of it.
 #[derive(Debug, Clone, Copy)]
 struct WindowedMin {
     began: Instant,
@@ -60,7 +60,7 @@ impl WindowedMin {
 }
 
 impl Rtt {
-    /// `ceiling`: of [`Self::timeout`].
+    /// `ceiling`: the most that [`Self::timeout`] returns.
     pub(super) fn new(ceiling: Duration) -> Self {
         Self { smoothed: None, variance: Duration::ZERO, min: None, ceiling, is_fresh: false }
     }

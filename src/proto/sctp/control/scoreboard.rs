@@ -72,25 +72,25 @@ pub(super) struct Entry {
     pub(super) chunk: StoredChunk,
     /// Payload bytes.
     pub(super) len: u16,
-    /// Payload bytes of older chunks that its packet repeats. They are in flight with it.
+    /// The payload bytes of older chunks that its packet carried as well. They are in flight with it.
     pub(super) extra: u16,
     pub(super) progress: ChunkProgress,
     /// Whether its message is abandoned.
     pub(super) abandoned: bool,
     /// Whether its message is a large one.
     is_large: bool,
-    /// How often it was sent by itself.
+    /// How often it was sent in its own place, not as a copy in a packet of newer chunks.
     pub(super) sends: u32,
-    /// How often packets of newer chunks have repeated it.
+    /// How often packets of newer chunks have carried a copy of it.
     pub(super) copies: u8,
     /// Whether the RTO marked it lost.
     pub(super) by_timeout: bool,
-    /// When it was last sent, by itself.
+    /// When it was last sent in its own place.
     pub(super) sent_at: Instant,
     pub(super) state: SentState,
 }
 
-/// The facts about a chunk that has arrived.
+/// How a chunk that has arrived was sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Transmission {
     pub(super) len: usize,
@@ -109,7 +109,7 @@ impl Entry {
         }
     }
 
-    /// How often it was sent, repetitions included.
+    /// How often it was sent, copies included.
     pub(super) fn transmissions(&self) -> u32 {
         self.sends.saturating_add(self.copies.into())
     }
@@ -135,7 +135,7 @@ impl Entry {
     }
 }
 
-/// Sums over the ring. All but the numbers and the charge are payload bytes.
+/// Sums over the ring, in payload bytes but for `arrived` and the numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ScoreboardTotals {
     pub(super) waiting: usize,
@@ -155,7 +155,7 @@ pub(super) struct ScoreboardTotals {
 }
 
 impl ScoreboardTotals {
-    /// The fields that `entry` counts in.
+    /// Changes the sums in which `entry` counts by its amounts.
     fn apply(&mut self, entry: &Entry, change: impl Fn(&mut usize, usize)) {
         let len = usize::from(entry.len);
         match entry.progress {
@@ -200,7 +200,7 @@ impl ScoreboardTotals {
     }
 }
 
-/// The ring keeps room for this many chunks once all are acknowledged.
+/// The ring keeps memory for this many chunks once all are acknowledged.
 const KEPT: usize = 64;
 
 /// The ring. Positions count from the first TSN that is not acknowledged.
@@ -315,7 +315,7 @@ impl Scoreboard {
         positions.filter_map(|it| Some((self.tsn(it), self.ring.get(it)?)))
     }
 
-    /// The size in packets of the chunks that were not sent yet, without padding.
+    /// The bytes that unsent chunks take in packets, without padding.
     pub(super) fn waiting_size(&self) -> usize {
         self.totals.waiting + DATA_HEADER * self.ring.len().saturating_sub(self.sent)
     }
@@ -381,7 +381,7 @@ impl Scoreboard {
         entries.any(|entry| !entry.abandoned && under_way.contains(&entry.progress))
     }
 
-    /// How many abandoned chunks begin the ring.
+    /// How many chunks at the beginning of the ring are abandoned.
     pub(super) fn abandoned(&mut self) -> usize {
         if self.totals.abandoned_chunks > 0 {
             let rest = self.ring.range(self.abandoned.min(self.ring.len())..);

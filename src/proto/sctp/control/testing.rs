@@ -25,7 +25,7 @@ pub(super) struct Sent {
     pub(super) len: usize,
 }
 
-/// The first TSN is 1.
+/// A control whose first TSN is 1, and its path.
 #[derive(Debug)]
 pub(super) struct Bench {
     pub(super) now: Instant,
@@ -33,7 +33,7 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// On a path with this round trip.
+    /// A path with this round trip.
     pub(super) fn new(round_trip: Duration) -> Self {
         Self::with(CongestionControl::Cubic, MAX_PACKET, round_trip)
     }
@@ -108,7 +108,7 @@ impl Bench {
     }
 }
 
-/// The TSNs of the DATA that leaves in [`Bench::pass`], with the milliseconds since.
+/// When DATA left in [`Bench::pass`], in milliseconds from its beginning, and its TSNs.
 pub(super) fn timed(sent: &[(Duration, Sent)]) -> Vec<(u64, Vec<u32>)> {
     sent.iter().map(|(after, packet)| (after.as_millis() as u64, packet.tsns.clone())).collect()
 }

@@ -27,8 +27,8 @@ const MAX_FLYING: usize = 4 * 1024;
 /// On a faster path retransmissions are early enough.
 const MIN_ROUND_TRIP: Duration = Duration::from_millis(5);
 
-/// The positions of the chunks that a packet repeats which begins at position `begin` and has `len` bytes,
-/// the newest first. `max`: the largest packet.
+/// The positions of the chunks that a packet repeats, the newest first. The packet begins with the chunk at `begin`,
+/// and has `len` bytes without them. `max`: the largest packet.
 pub(super) fn copies(
     now: Instant,
     board: &Scoreboard,
@@ -103,7 +103,7 @@ mod tests {
         }
     }
 
-    /// Sends messages of this length, 1 ms apart. Returns the TSNs of the last packet.
+    /// Sends messages of this length, 1 ms apart. Returns the TSNs in the last packet.
     fn last(round_trip: Duration, count: usize, len: usize) -> Vec<u32> {
         let mut bench = Bench::new(round_trip);
         let mut sent = Vec::new();
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(bench.control.stats().bytes_in_flight, 300);
         assert_eq!(bench.control.stats().retransmitted.bundled.bytes, 100);
         bench.now += ms(50);
-        // The copy has arrived as well.
+        // The peer reports the copy as a duplicate.
         bench.sack(2, &[], &[1]);
         let stats = bench.control.stats();
         assert_eq!((stats.bytes_in_flight, stats.spurious_retransmissions), (0, 0));

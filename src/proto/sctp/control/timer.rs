@@ -41,17 +41,18 @@ pub(super) struct Timer {
     at: Option<(Instant, Due)>,
     /// How often in a row the timeout has come.
     backoff: u32,
-    /// When the peer last acknowledged something, or the first chunk since was sent.
+    /// When the peer last acknowledged something or, if nothing was in flight then, when the first chunk after it was
+    /// sent.
     silent_since: Option<Instant>,
-    /// The highest TSN that was sent before the last probe, until the peer acknowledges it (TLP.end_seq, RFC 8985
-    /// §7.3).
+    /// The highest TSN that had been sent when the last probe left, until the peer acknowledges it (TLP.end_seq, RFC
+    /// 8985 §7.3).
     probed: Option<u32>,
     /// Whether the last packet that left asked for an acknowledgement at once, and when one last did.
     asked: bool,
     asked_at: Option<Instant>,
     /// How long the peer may delay the next acknowledgement.
     ack_delay: Duration,
-    /// RTO as it was when the timer was started last.
+    /// The RTO at which the timer was last started.
     in_force: Duration,
 }
 
@@ -88,7 +89,8 @@ impl Timer {
         what: Option<Outstanding>,
     ) {
         self.backoff = 0;
-        // Otherwise a tail that was lost as a whole would arrive one probe at a time.
+        // There is no other probe before this one is acknowledged: a tail that was lost as a whole would arrive one
+        // probe at a time.
         self.probed.take_if(|end| !before(cumulative, *end));
         self.silent_since = what.map(|_| now);
         self.at = None;
@@ -110,12 +112,12 @@ impl Timer {
         });
     }
 
-    /// PTO (RFC 8985 §7.2).
+    /// The time until the probe (PTO, RFC 8985 §7.2).
     fn probe_after(&self, rtt: &Rtt) -> Option<Duration> {
         Some((2 * rtt.smoothed()?).max(MIN_PROBE) + self.ack_delay)
     }
 
-    /// RTO, backed off (RFC 9260 §6.3.3).
+    /// The time until the timeout (RTO), backed off (RFC 9260 §6.3.3).
     fn timeout(&self, now: Instant, rtt: &Rtt) -> Duration {
         let base = (rtt.timeout() + self.ack_delay).min(CEILING);
         let silence =
@@ -124,12 +126,12 @@ impl Timer {
         base.saturating_mul(1 << self.backoff.min(16)).min(ceiling)
     }
 
-    /// RTO: that of the timer while it runs, with its back-off; otherwise that of a packet that leaves now.
+    /// The RTO: of the running timer, with its back-off, or else of a packet that leaves now.
     pub(super) fn in_force(&self, rtt: &Rtt) -> Duration {
         self.at.map_or_else(|| rtt.timeout(), |_| self.in_force)
     }
 
-    /// What is due at `now`. The timer runs on, towards the timeout.
+    /// What is due at `now`. The timer goes on towards the timeout.
     pub(super) fn expire(&mut self, now: Instant, rtt: &Rtt, highest_sent: u32) -> Option<Due> {
         let (_, due) = self.at.filter(|(at, _)| *at <= now)?;
         match due {
@@ -205,7 +207,7 @@ mod tests {
             bench.pass(running);
         }
         bench.sack(1, &[], &[]);
-        // A lone packet that asks for nothing: the peer may delay its acknowledgement.
+        // A lone packet that does not ask for an acknowledgement at once: the peer may delay it.
         let mut bench = Bench::new(ms(1));
         bench.write_and_send(1, 100);
         bench.now += ms(1);

@@ -23,7 +23,7 @@ const DRAIN: f64 = 0.5;
 const DOWN: f64 = 0.9;
 const UP: f64 = 1.25;
 
-/// Gains of the window: room for acknowledgements that come late.
+/// Gains of the congestion window over what the path holds (the BDP): room for acknowledgements that come late.
 const WINDOW_GAIN: f64 = 1.75;
 const UP_WINDOW_GAIN: f64 = 2.0;
 const PROBE_RTT_WINDOW_GAIN: f64 = 0.5;
@@ -31,10 +31,10 @@ const PROBE_RTT_WINDOW_GAIN: f64 = 0.5;
 /// Slightly less than the bandwidth, so that the queue does not grow (PacingMarginPercent).
 const PACING_MARGIN: f64 = 0.99;
 
-/// The part of the flight found to be too much that is left to other flows (Headroom).
+/// The part of the long-term bound of the flight that is left to other flows (Headroom).
 const HEADROOM: f64 = 0.15;
 
-/// The path is full if the bandwidth has grown by less than this in so many rounds.
+/// The path counts as full once the bandwidth has grown by less than this factor in so many rounds in a row.
 const FULL_GROWTH: f64 = 1.25;
 const FULL_ROUNDS: u32 = 3;
 
@@ -70,7 +70,7 @@ enum Phase {
     },
 }
 
-/// One flow.
+/// BBR for one association.
 #[derive(Debug)]
 pub(super) struct Bbr {
     segment: f64,
@@ -80,8 +80,8 @@ pub(super) struct Bbr {
     phase_began: Option<Instant>,
     rounds_in_phase: u32,
     window: f64,
-    /// Whether Startup has filled the path; the bandwidth that it last compared with, and for how many rounds that has
-    /// not grown.
+    /// Whether Startup has filled the path; the bandwidth against which growth is measured, and for how many rounds
+    /// there has been too little of it.
     is_full: bool,
     full_bandwidth: f64,
     full_rounds: u32,
@@ -139,7 +139,7 @@ impl Bbr {
         }
     }
 
-    /// Whether the bandwidth has not grown for some rounds.
+    /// Whether the bandwidth has not grown enough for some rounds.
     fn is_full_now(&mut self, round: &Round) -> bool {
         let bandwidth = self.model.max_bandwidth();
         if bandwidth >= self.full_bandwidth * FULL_GROWTH {
@@ -168,7 +168,7 @@ impl Bbr {
                 self.model.lower_long(in_flight, self.window);
                 self.end_probe(now);
             }
-            // The losses of the probe are known a round trip later.
+            // The losses that a probe causes become known a round trip later, when it is already over.
             Phase::Down if lost_too_much && self.rounds_in_phase <= 2 => {
                 self.model.lower_long(in_flight, self.window);
                 self.model.lower_short(round, self.window);
@@ -177,7 +177,7 @@ impl Bbr {
                 if let Some(long) = &mut self.model.bounds.long_flight
                     && in_flight * FULL_GROWTH >= *long
                 {
-                    // A flight that did no harm raises the bound, faster each round (RaiseInflightLongtermSlope).
+                    // A flight that caused no loss raises the bound, faster each round (RaiseInflightLongtermSlope).
                     *long += self.segment * f64::from(1 << self.rounds_in_phase.min(10));
                 }
                 if self.is_full_now(round) {
@@ -197,7 +197,7 @@ impl Bbr {
         self.enter(Phase::Down, now);
     }
 
-    /// The transitions that do not wait for a round to end.
+    /// Makes the transitions that do not wait for a round to end.
     fn advance(&mut self, now: Instant, in_flight: f64) {
         let since =
             |at: Option<Instant>| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
@@ -231,7 +231,7 @@ impl Bbr {
         }
     }
 
-    /// Extra flight for bursts of acknowledgements and of the pacer.
+    /// How much may be in flight beyond what the path holds, for bursts of acknowledgements and of the pacer.
     fn slack(&self) -> f64 {
         self.model.extra() + 3.0 * self.segment
     }

@@ -24,7 +24,7 @@ struct Packet {
     state: SentState,
 }
 
-/// One sender, with as much to send as it can, or with `supply` bytes per second.
+/// One sender. It always has more to send, or gets `supply` bytes per second.
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) controller: Box<dyn Controller>,
@@ -127,7 +127,7 @@ impl Bottleneck {
                     self.flows[flow].on_arrived(at, number);
                     self.send(flow);
                 }
-                // The flow has asked for an earlier one since.
+                // This entry is outdated: the flow has asked for an earlier time since.
                 Event::Wake { flow } if self.flows[flow].wake_at != Some(at) => {}
                 Event::Wake { flow } => {
                     self.flows[flow].wake_at = None;
@@ -138,7 +138,7 @@ impl Bottleneck {
         self.now = end;
     }
 
-    /// Runs, and returns what each flow delivered per second, in kB.
+    /// Runs for `time`, and returns what each flow delivered per second, in kB.
     pub(super) fn measure(&mut self, time: Duration) -> Vec<f64> {
         let before: Vec<_> = self.flows.iter().map(|it| it.delivered).collect();
         self.run(time);
@@ -306,7 +306,7 @@ mod tests {
         lost as f64 / (lost + delivered) as f64
     }
 
-    /// Flows that begin after one another, with as much in flight as a round trip of 50 ms allows.
+    /// Adds flows that begin one after another, each with as much in flight as a round trip of 50 ms allows.
     fn shared(kinds: &[CongestionControl]) -> Bottleneck {
         let mut bottleneck = Bottleneck::new(50);
         bottleneck.flight = 256 * 1024;

@@ -17,19 +17,19 @@ pub(in super::super) struct SentPacket {
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Ack<'a> {
     pub(in super::super) now: Instant,
-    /// How much it acknowledges for the first time, cumulatively or beyond a gap.
+    /// The bytes that it acknowledges for the first time, cumulatively or beyond a gap.
     pub(in super::super) bytes: usize,
-    /// How much was marked lost since the last acknowledgement, by this one or by a timer.
+    /// The bytes marked lost since the last acknowledgement, by this one or by a timer.
     pub(in super::super) lost: usize,
-    /// What was in flight before it, [`Self::bytes`] included.
+    /// The bytes in flight before it, [`Self::bytes`] included.
     pub(in super::super) in_flight: usize,
     pub(in super::super) rtt: &'a Rtt,
     /// The round trip that this acknowledgement measured: of a chunk that was sent once (RFC 6298 §3).
     pub(in super::super) round_trip: Option<Duration>,
     pub(in super::super) rate: Option<RateSample>,
-    /// Whether what was sent when the last round ended is acknowledged now.
+    /// Whether a round has ended: something is acknowledged that was sent after the last round had ended.
     pub(in super::super) round_over: bool,
-    /// Whether the window or its pacing kept more from being sent, in this round or the last one.
+    /// Whether the window or the pacer, and not the application, limited what was sent in this round or the last one.
     pub(in super::super) window_limited: bool,
     pub(in super::super) in_recovery: bool,
 }
@@ -37,7 +37,7 @@ pub(in super::super) struct Ack<'a> {
 /// The loss that begins a recovery.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Loss {
-    /// What was in flight, the lost bytes included.
+    /// The bytes in flight, the lost ones included.
     pub(in super::super) in_flight: usize,
 }
 

@@ -18,10 +18,11 @@ const ALPHA: f64 = 1.0;
 /// Windows are in bytes, times in seconds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cubic {
-    /// The window to return to: a lower one if the last loss came before that was reached (W_max).
+    /// The window to return to (W_max): that at the last loss, or less if the window had not returned to the plateau
+    /// before.
     plateau: f64,
     epoch: Option<Epoch>,
-    /// The time up to which the epoch has been counted.
+    /// The time up to which [`Epoch::elapsed`] has been counted.
     counted_to: Option<Instant>,
 }
 
@@ -32,7 +33,7 @@ struct Epoch {
     plateau: f64,
     /// How long the window takes to return to the plateau (K).
     k: f64,
-    /// What the window of Reno would be (W_est).
+    /// The window that Reno would have by now (W_est).
     reno: f64,
 }
 
@@ -45,7 +46,7 @@ impl Epoch {
         Self { elapsed: Duration::ZERO, plateau, k, reno: growth.window }
     }
 
-    /// W_cubic(t).
+    /// The window after `elapsed`, by CUBIC's curve (W_cubic(t)).
     fn window_after(&self, elapsed: Duration, segment: f64) -> f64 {
         C * (elapsed.as_secs_f64() - self.k).powi(3) * segment + self.plateau
     }
@@ -55,18 +56,19 @@ impl Law for Cubic {
     const DECREASE: f64 = BETA;
     const LEAST: f64 = 2.0;
 
-    /// RFC 9438 §4.6, and §4.7: a flow that loses again below its plateau makes room for others.
+    /// Sets the plateau to the window (RFC 9438 §4.6), or lower if the last plateau was not reached: the flow makes
+    /// room for others (§4.7).
     fn on_congestion(&mut self, window: f64) {
         self.plateau = if window < self.plateau { window * (1.0 + BETA) / 2.0 } else { window };
         self.epoch = None;
     }
 
-    /// RFC 9438 §4.8.
+    /// Forgets the plateau: after slow start the window grows from where it is (RFC 9438 §4.8).
     fn on_timeout(&mut self) {
         self.plateau = 0.0;
     }
 
-    /// RFC 9438 §5.8.
+    /// Time in which the window was not used does not count (RFC 9438 §5.8).
     fn pause(&mut self, now: Instant) {
         self.counted_to = Some(now);
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::controller::Ack;
 
-/// How much the smallest round trip of a round must grow, as a part of the last round's, and within
-/// which bounds (RFC 9406 §4.3).
+/// Slow start becomes conservative if the smallest round trip of a round exceeds that of the last round by the part
+/// that the divisor names, within these bounds (RFC 9406 §4.3).
 const MIN_RTT_DIVISOR: u32 = 8;
 const MIN_RTT_THRESH: Duration = Duration::from_millis(4);
 const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
@@ -19,7 +19,7 @@ const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
 /// How many round trips a round must have measured before they are compared.
 const N_RTT_SAMPLE: u32 = 8;
 
-/// By how much slower the conservative slow start grows, and for how many rounds.
+/// How much slower the window grows in conservative slow start, and how many rounds that lasts.
 const CSS_GROWTH_DIVISOR: f64 = 4.0;
 const CSS_ROUNDS: u32 = 5;
 

@@ -8,8 +8,8 @@ use super::controller::{Ack, Controller, Loss, SentPacket, initial_window, rate_
 use super::hystart::HyStart;
 use super::validation::Validation;
 
-/// How much faster than a window per round trip packets leave (RFC 9002 §7.7), in slow start and after
-/// it: a pacer at exactly that rate could never fill the window.
+/// Packets leave faster than a window per round trip by these factors (RFC 9002 §7.7), in slow start and after it: a
+/// pacer at exactly that rate could never fill the window.
 const SLOW_START_GAIN: f64 = 2.0;
 const AVOIDANCE_GAIN: f64 = 1.25;
 
@@ -28,7 +28,7 @@ pub(super) trait Law: std::fmt::Debug + Clone + Default + Send {
     /// The time since the last call did not count, because the window was not used.
     fn pause(&mut self, now: Instant);
 
-    /// The new window.
+    /// Returns the new window.
     fn grow(&mut self, growth: &Growth) -> f64;
 }
 
@@ -133,7 +133,7 @@ impl<L: Law> Controller for LossBased<L> {
                 Some(growth) => state.window += growth,
                 None => state.threshold = Some(state.window),
             },
-            // RFC 9260 §7.2.1.
+            // Slow start up to the threshold, as after a timeout (RFC 9260 §7.2.1).
             Some(threshold) if state.window < threshold => {
                 state.window = (state.window + ack.bytes as f64).min(threshold);
                 state.law.pause(ack.now);

@@ -8,7 +8,7 @@ use super::loss_based::{Growth, Law};
 pub(super) struct NewReno;
 
 impl Law for NewReno {
-    /// RFC 9260 §7.2.3.
+    /// A loss halves the window (RFC 9260 §7.2.3).
     const DECREASE: f64 = 0.5;
     const LEAST: f64 = 4.0;
 

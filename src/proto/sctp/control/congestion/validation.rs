@@ -74,7 +74,7 @@ impl Validation {
         }
     }
 
-    /// Whether at least half of the window was used, as far as is known (RFC 7661 §4.3).
+    /// Whether at least half of the window was used, or nothing is known yet (RFC 7661 §4.3).
     fn is_valid(&self, window: f64) -> bool {
         self.pipe_ack().is_none_or(|used| used >= window / 2.0)
     }

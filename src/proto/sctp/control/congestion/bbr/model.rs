@@ -22,7 +22,7 @@ const BETA: f64 = 0.7;
 /// For how many rounds a burst of acknowledgements is remembered, at least (ExtraAckedFilterLen).
 const EXTRA_ROUNDS: u32 = 5;
 
-/// Bandwidths are in bytes per second, flights in bytes.
+/// The model of one path. Bandwidths are in bytes per second, flights in bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     segment: f64,
@@ -49,10 +49,10 @@ pub(super) struct Bounds {
 pub(super) struct Round {
     acked: f64,
     lost: f64,
-    /// The largest sample of the bandwidth, and the most that was delivered in its interval.
+    /// The largest sample of the bandwidth in this round, and the most that was delivered in the interval of one.
     bandwidth: f64,
     delivered: f64,
-    /// Whether the application had too little to send.
+    /// Whether the application had too little to send to use the path.
     pub(super) app_limited: bool,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Round {
 struct Extra {
     began: Option<Instant>,
     acked: f64,
-    /// The maximum over the latest rounds, and over those before.
+    /// The maximum over the latest rounds, and that over the rounds before them.
     most: [f64; 2],
     rounds: u32,
 }
@@ -128,7 +128,7 @@ impl Model {
         gain * self.bandwidth() * self.min_rtt().as_secs_f64()
     }
 
-    /// What to add for acknowledgements that come late and together.
+    /// How much may be in flight beyond the window, because acknowledgements come late and together.
     pub(super) fn extra(&self) -> f64 {
         self.extra.most[0].max(self.extra.most[1])
     }
@@ -147,7 +147,7 @@ impl Model {
         self.bounds.short_flight = Some(round.delivered.max(short_flight * BETA));
     }
 
-    /// Makes this much in flight, with which a probe lost too much, the long-term bound.
+    /// Sets the long-term bound to `in_flight`, the flight with which a probe lost too much.
     pub(super) fn lower_long(&mut self, in_flight: f64, window: f64) {
         let least = self.window_for(1.0).min(window) * BETA;
         self.bounds.long_flight = Some(in_flight.max(least));
@@ -167,7 +167,7 @@ impl Model {
         }
     }
 
-    /// Bounds a window. `headroom`: what others may use of the long-term bound.
+    /// Applies the bounds to a window. `headroom`: the part of the long-term bound that is left to other flows.
     pub(super) fn bound(&self, window: f64, headroom: f64) -> f64 {
         let long = self.bounds.long_flight.map_or(f64::MAX, |it| it * (1.0 - headroom));
         window.min(long).min(self.bounds.short_flight.unwrap_or(f64::MAX))
