@@ -16,6 +16,7 @@ const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { stripVTControlCharacters } = require('node:util');
 
+const { freeGB } = require('./disk');
 const { readOptions, refuse } = require('./options');
 
 const ROOT = path.join(__dirname, '..');
@@ -40,6 +41,8 @@ const IGNORED = ['hostile::mutated_handshakes_leave_both_ends_in_agreement_many_
  * @property {boolean} [long] Whether the step is about platforms and tools that most changes do not concern.
  * @property {number} [minutes] Instead of {@link MINUTES}.
  * @property {boolean} [install] Whether only `.ci/run` runs the step, because a developer has installed these things.
+ * @property {string[]} [spent] Folders that no later step uses: `.ci/run` removes them, because the disks of CI are
+ * small. A developer keeps them for the next run.
  */
 
 const CLIPPY = 'cargo clippy --locked --quiet --workspace --all-targets';
@@ -76,9 +79,9 @@ const STEPS = [
     command: 'cargo test --locked --no-fail-fast --features node',
     tests: 'cargo',
   },
-  { name: 'fuzz', command: 'scripts/fuzz.sh 10' },
+  { name: 'fuzz', command: 'scripts/fuzz.sh 10', spent: ['fuzz/target'] },
   { name: 'instructions', command: 'npm run --silent bench:instructions' },
-  { name: 'build', command: 'npm run --silent build' },
+  { name: 'build', command: 'npm run --silent build', spent: ['target/release'] },
   // The addon as most users get it, instead of what `build` made: all later steps run that.
   {
     name: 'released',
@@ -92,6 +95,7 @@ const STEPS = [
     command: 'npm run --silent bench:instructions -- --released',
     long: true,
     minutes: 25,
+    spent: ['target/profiling', 'target/x86_64-unknown-linux-gnu', 'target/cross/target'],
   },
   { name: 'docs', command: 'npm run --silent docs' },
   { name: 'api', command: 'npm test --silent --', tests: 'jest' },
@@ -99,13 +103,18 @@ const STEPS = [
   { name: 'package', command: 'npm run --silent test:package --', tests: 'jest' },
   { name: 'usrsctp', command: 'npm run --silent test:usrsctp --', tests: 'jest' },
   // Runs every row of the bench with a handful of messages: this measures nothing, but shows that the bench works.
-  { name: 'bench', command: 'npm run --silent bench -- --smoke' },
+  {
+    name: 'bench',
+    command: 'npm run --silent bench -- --smoke',
+    spent: ['target/debug', 'target/doc'],
+  },
   // Uses the packages that `package` has made.
   {
     name: 'registry',
     command: 'npx --no-install jest --selectProjects registry --config jest.config.js',
     tests: 'jest',
     long: true,
+    spent: ['target/tools'],
   },
   { name: 'clone', command: 'scripts/clone.sh', long: true },
   { name: 'workflows', command: 'node scripts/workflows.js', long: true },
@@ -113,7 +122,7 @@ const STEPS = [
   // Without optimization, because this shows what each platform has and lacks.
   {
     name: 'cross',
-    command: 'npm run --silent cross -- --quick --except=linux-x64-gnu',
+    command: 'npm run --silent cross -- --quick --tidy --except=linux-x64-gnu',
     long: true,
     minutes: 40,
   },
@@ -207,7 +216,8 @@ async function perform({ name, command, tests, minutes = MINUTES }) {
   const whole = tests === 'jest' ? `${command} --json --outputFile='${report}'` : command;
   const { code, output } = await run(whole, minutes);
   const seconds = Math.round((Date.now() - start) / 1000);
-  console.log(`=== ${name}: ${code === 0 ? 'ok' : `exit code ${code}`} after ${seconds} s`);
+  const result = code === 0 ? 'ok' : `exit code ${code}`;
+  console.log(`=== ${name}: ${result} after ${seconds} s, ${freeGB(ROOT).toFixed(1)} GB free`);
 
   /** @type {{ passed: number, failed: number, failures: string[] }} */
   let counts = { passed: Number(code === 0), failed: Number(code !== 0), failures: [] };
@@ -269,6 +279,11 @@ async function main() {
     passed += counts.passed;
     failed += counts.failed;
     if (counts.failed > 0) broken.push({ name: step.name, failures: counts.failures });
+    if (options.install) {
+      for (const folder of step.spent ?? []) {
+        rmSync(path.join(ROOT, folder), { recursive: true, force: true });
+      }
+    }
   }
   console.log();
   for (const { name, failures } of broken) {

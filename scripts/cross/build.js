@@ -112,6 +112,9 @@ function cargo(platform, quick = false) {
   return { command: zig ? 'zigbuild' : 'build', args, env: environment(platform, quick) };
 }
 
+/** The folder in which cargo builds. @param {boolean} quick */
+const target = (quick) => path.join(tools.CACHE, quick ? 'target-quick' : 'target');
+
 /**
  * Builds the addon, and returns its file.
  * @param {Platform} platform
@@ -120,10 +123,9 @@ function cargo(platform, quick = false) {
 function build(platform, quick) {
   const { name, triple } = platform;
   const { command, args: options, env } = cargo(platform, quick);
-  const target = path.join(tools.CACHE, quick ? 'target-quick' : 'target');
   const args = [
     ...[command, '--locked', '--release', '--lib', '--features', 'node'],
-    ...['--target-dir', target, ...options],
+    ...['--target-dir', target(quick), ...options],
   ];
   const { status } = spawnSync('cargo', args, {
     cwd: tools.ROOT,
@@ -135,8 +137,17 @@ function build(platform, quick) {
   const system = /** @type {keyof typeof LIBRARIES} */ (name.split('-')[0]);
   const file = path.join(tools.CACHE, 'addons', `datasoup.${name}.node`);
   fs.mkdirSync(path.dirname(file), { recursive: true });
-  fs.copyFileSync(path.join(target, triple, 'release', LIBRARIES[system]), file);
+  fs.copyFileSync(path.join(target(quick), triple, 'release', LIBRARIES[system]), file);
   return file;
 }
 
-module.exports = { build, cargo };
+/**
+ * Removes what cargo made for a platform, several hundred MB.
+ * @param {Platform} platform
+ * @param {boolean} quick
+ */
+function clean({ triple }, quick) {
+  fs.rmSync(path.join(target(quick), triple), { recursive: true, force: true });
+}
+
+module.exports = { build, cargo, clean };

@@ -7,6 +7,8 @@ const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { freeGB } = require('../disk');
+
 const ROOT = path.join(__dirname, '..', '..');
 
 /** About 3 GB. */
@@ -32,12 +34,18 @@ function run(program, args, options) {
 /** How often a download from a package registry is tried, as registries fail now and then. */
 const ATTEMPTS = 4;
 
+/** With fewer free GB than this the disk counts as full, and trying again does not help. */
+const FULL_GB = 0.3;
+
 /** @param {() => void} action It starts from the beginning each time. */
 function retried(action) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return action();
     } catch (error) {
+      const free = freeGB(CACHE);
+      if (free < FULL_GB)
+        throw new Error(`the disk is full: ${free.toFixed(1)} GB free`, { cause: error });
       if (attempt === ATTEMPTS) throw error;
       console.error(`cross: attempt ${attempt} of ${ATTEMPTS} failed: ${error}`);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, attempt * 10_000);
@@ -55,12 +63,16 @@ function cached(name, make) {
   if (!fs.existsSync(folder)) {
     const start = Date.now();
     const unfinished = `${folder}.unfinished`;
-    retried(() => {
+    try {
+      retried(() => {
+        fs.rmSync(unfinished, { recursive: true, force: true });
+        fs.mkdirSync(unfinished, { recursive: true });
+        make(unfinished);
+      });
+      fs.renameSync(unfinished, folder);
+    } finally {
       fs.rmSync(unfinished, { recursive: true, force: true });
-      fs.mkdirSync(unfinished, { recursive: true });
-      make(unfinished);
-    });
-    fs.renameSync(unfinished, folder);
+    }
     console.log(`cross: ${name} installed in ${seconds(start)} s`);
   }
   return folder;
@@ -82,7 +94,8 @@ function install(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   retried(() => {
     run('apt-get', ['update', '-qq'], { env });
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env });
+    const options = [...settings({ 'APT::Keep-Downloaded-Packages': 'false' }), '-y', '-qq'];
+    run('apt-get', ['install', ...options, '--no-install-recommends', ...missing], { env });
   });
   console.log(`cross: ${missing.join(', ')} installed in ${seconds(start)} s`);
 }
@@ -94,10 +107,25 @@ const settings = (settings) =>
     `${name}=${value}`,
   ]);
 
-/** Unpacks all packages of a folder into another one. @param {string} debs @param {string} folder */
+/**
+ * What is not unpacked, as patterns of tar: documentation, and the source of the compiler and its tools, which is most
+ * of what rust-web-src has beside std.
+ */
+const UNUSED = ['./usr/share', './usr/src/*/compiler', './usr/src/*/src'];
+
+/**
+ * Unpacks all packages of a folder into another one, and removes them.
+ * @param {string} debs
+ * @param {string} folder
+ */
 function unpack(debs, folder) {
-  for (const deb of fs.readdirSync(debs).filter((it) => it.endsWith('.deb'))) {
-    run('dpkg', ['-x', path.join(debs, deb), folder]);
+  const tar = ['-x', '-C', folder, '--anchored', '--no-wildcards-match-slash'];
+  const options = [...tar, ...UNUSED.map((it) => `--exclude=${it}`)];
+  const script = 'set -o pipefail; dpkg --fsys-tarfile "$0" | tar "$@"';
+  for (const name of fs.readdirSync(debs).filter((it) => it.endsWith('.deb'))) {
+    const deb = path.join(debs, name);
+    run('bash', ['-c', script, deb, ...options]);
+    fs.rmSync(deb);
   }
   fs.rmSync(debs, { recursive: true });
 }
@@ -186,7 +214,10 @@ function rust() {
  */
 function python(name, args) {
   return cached(name, (into) => {
-    const options = ['--no-deps', '--root-user-action=ignore', '--disable-pip-version-check'];
+    const options = [
+      ...['--no-deps', '--no-cache-dir'],
+      ...['--root-user-action=ignore', '--disable-pip-version-check'],
+    ];
     run('python3', ['-m', 'pip', 'install', '-q', ...options, '--target', into, ...args]);
   });
 }
