@@ -595,6 +595,120 @@ test('messages of an incompatible version are refused, and said once', async () 
   expect(b.host.stats().refused['incompatible']).toBe(3);
 });
 
+describe('hosts of several releases', () => {
+  const FORMER = { oldest: 1, current: 1 };
+  const LATTER = { oldest: 1, current: 2 };
+  let former: Process;
+  let latter: Process;
+  let newest: Process;
+
+  /** The versions that a host has written messages in since. */
+  function spoken({ name }: Process, since: number, type = ''): number[] {
+    const said = world.recorded
+      .slice(since)
+      .filter(({ from }) => from === name)
+      .map(({ data }) => JSON.parse(Buffer.from(data).toString().split('\n')[1]!));
+    return [...new Set(said.filter((it) => it.type.startsWith(type)).map(({ v }) => v))];
+  }
+
+  beforeEach(async () => {
+    world = new World(3, { lease: LEASE });
+    former = world.start('former', 0, FORMER);
+    former.join(ROOM);
+    await world.run(3 * LEASE);
+    latter = world.start('latter', 0, LATTER);
+    newest = world.start('newest', 0, LATTER);
+    for (const process of [latter, newest]) {
+      process.join(ROOM);
+      process.announce(ROOM);
+    }
+    await world.run(100);
+  });
+
+  test('share rooms with the release before', async () => {
+    const ids = [former, latter, newest].map((process) => process.announce(ROOM));
+    await world.run(3 * LEASE);
+    former.want('latter', ids[1]!);
+    latter.want('former', ids[0]!);
+    newest.want('former', ids[0]!);
+    await world.run(100);
+    for (let count = 0; count < 10; count += 1) {
+      for (const process of [former, latter, newest])
+        process.send([...process.producers.keys()].at(-1)!);
+      await world.run(20);
+    }
+    world.checkViews();
+    world.checkSessions();
+    expect(world.delivered).toBe(30);
+    for (const { host, events } of [former, latter, newest]) {
+      expect(events.filter((event) => !event.startsWith('hostup'))).toEqual([]);
+      expect(host.stats().refused).toEqual({});
+    }
+  });
+
+  test('speak the newer version a lease after the last host of the release before has gone', async () => {
+    former.leave();
+    await world.run(2 * LEASE);
+    const since = world.recorded.length;
+    newest.announce(ROOM);
+    await world.run(LEASE);
+    world.checkViews();
+    expect(spoken(newest, since, 'diff')).toEqual([2]);
+    expect(spoken(latter, since, 'beat')).toEqual([2]);
+    // But not to hosts that they may not have heard.
+    world.busDown = 1;
+    await world.run(LEASE);
+    world.busDown = 0;
+    await world.run(LEASE);
+    expect(spoken(latter, since, 'state')).toEqual([1]);
+    expect(spoken(latter, since, 'beat')).toEqual([2]);
+  });
+
+  test('speak the older version as soon as a host of the release before is back', async () => {
+    former.leave();
+    await world.run(2 * LEASE);
+    former = world.start('former', 0, FORMER);
+    former.join(ROOM);
+    former.announce(ROOM);
+    await world.run(20);
+    const since = world.recorded.length;
+    newest.announce(ROOM);
+    await world.run(3 * LEASE);
+    world.checkViews();
+    expect(spoken(newest, since)).toEqual([1]);
+    expect(former.events.filter((event) => event.startsWith('incompatible'))).toEqual([]);
+  });
+
+  test('join a room of the release before in its version, however long they have run', async () => {
+    const other = '1'.repeat(32);
+    former.leave();
+    await world.run(2 * LEASE);
+    former = world.start('former', 0, FORMER);
+    former.join(other);
+    await world.run(2 * LEASE);
+    world.delay = { min: 50, max: 50 };
+    latter.join(other);
+    await world.run(60);
+    latter.announce(other);
+    await world.run(200);
+    world.checkViews();
+    expect(former.seen.get(other)?.size).toBe(1);
+    expect(former.events).toEqual(['hostup latter']);
+  });
+
+  test('that are two versions away are not there', async () => {
+    former.leave();
+    await world.run(10);
+    former = world.start('former', 0, { oldest: 3, current: 3 });
+    former.join(ROOM);
+    latter.announce(ROOM);
+    await world.run(100);
+    expect(former.seen.get(ROOM)?.size).toBe(0);
+    expect(former.events).toEqual(['incompatible latter']);
+    expect(latter.events).toContain('incompatible former');
+  });
+});
+
 test('a host with another secret is not there, and its messages change nothing', async () => {
   world = new World(2, { lease: LEASE, realSealer: true });
   const [one, other] = ['one', 'other'].map((name) => world.start(name)) as [Process, Process];

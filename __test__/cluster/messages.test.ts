@@ -90,7 +90,7 @@ function refusal(kind: Kind, bytes: Buffer): string {
 const json = (message: object): Buffer => Buffer.from(JSON.stringify({ v: 1, ...message }));
 
 test.each(WHOLE)('%s: what is encoded is decoded: %j', (kind, message) => {
-  expect(decode(kind, encode(message))).toEqual(message);
+  expect(decode(kind, encode(message))).toEqual({ message, takes: 1 });
 });
 
 test.each(WHOLE)('%s: belongs to no other kind of subject: %j', (kind, message) => {
@@ -100,7 +100,7 @@ test.each(WHOLE)('%s: belongs to no other kind of subject: %j', (kind, message) 
 });
 
 test('unknown members are left out', () => {
-  expect(decode('beat', json({ type: 'beat', beat: 1, seq: 2, mood: 'good' }))).toEqual({
+  expect(decode('beat', json({ type: 'beat', beat: 1, seq: 2, mood: 'good' })).message).toEqual({
     type: 'beat',
     beat: 1,
     seq: 2,
@@ -113,11 +113,28 @@ test('another major version is incompatible, whatever it says', () => {
   expect(refusal('room', json({ v: '1', type: 'state', seq: 1 }))).toBe('malformed');
 });
 
+test('a release takes its own version and the one before, and says which it takes', () => {
+  const bye: Message = { type: 'bye' };
+  const range = { oldest: 1, current: 2 };
+  const takes = (bytes: Buffer): number => decode('beat', bytes, range).takes;
+
+  expect(encode(bye, 2, 2).toString()).toBe('{"v":2,"type":"bye"}');
+  expect(encode(bye, 1, 2).toString()).toBe('{"v":1,"takes":2,"type":"bye"}');
+  expect(takes(encode(bye, 1))).toBe(1);
+  expect(takes(encode(bye, 1, 2))).toBe(2);
+  expect(takes(encode(bye, 2, 3))).toBe(3);
+  expect(() => takes(encode(bye, 3))).toThrow('incompatible');
+  // The release before leaves out what it does not know.
+  expect(decode('beat', encode(bye, 1, 2)).message).toEqual(bye);
+});
+
 test.each<[string, Kind, object | string]>([
   ['no JSON', 'room', '{'],
   ['no object', 'room', 'null'],
   ['an array', 'room', '[]'],
   ['no type', 'room', json({}).toString()],
+  ['a sender that does not take its own version', 'beat', { takes: 0, type: 'bye' }],
+  ['a version that is no number', 'beat', { takes: '2', type: 'bye' }],
   ['a type of Object.prototype', 'room', { type: 'constructor' }],
   ['a negative number', 'room', { type: 'state', seq: -1 }],
   ['a fraction', 'room', { type: 'state', seq: 1.5 }],
@@ -224,8 +241,8 @@ test('takes or refuses whatever comes, and takes only what fits (fuzz)', () => {
     if (refusal(kind, bytes) === 'taken') {
       taken += 1;
       // What was taken once is taken again, unchanged.
-      const decoded = decode(kind, bytes);
-      expect(decode(kind, encode(decoded))).toEqual(decoded);
+      const { message, takes } = decode(kind, bytes);
+      expect(decode(kind, encode(message, 1, takes))).toEqual({ message, takes });
     }
   }
   expect(taken).toBeGreaterThan(100);

@@ -15,7 +15,8 @@ const ROOMS = ['0', '1'].map((digit) => digit.repeat(32));
  * A program of faults; then all is healed, and everything must be as it should.
  *
  * Odd seeds have faults that hosts notice: these must be over within a lease and a few requests. Even ones have losses
- * and partitions besides that nothing but the states show which are repeated every 30 s ± 20 %.
+ * and partitions besides that nothing but the states show which are repeated every 30 s ± 20 %. In a third of the
+ * programs, hosts are of two releases.
  */
 async function runProgram(seed: number): Promise<string[]> {
   const world = new World(seed, {
@@ -25,8 +26,10 @@ async function runProgram(seed: number): Promise<string[]> {
   });
   const { random } = world;
   const names = NAMES.slice(0, 3 + random.below(3));
+  const start = (name: string): Process =>
+    world.start(name, 0, seed % 3 === 0 ? { oldest: 1, current: 1 + random.below(2) } : undefined);
   for (const name of names) {
-    const process = world.start(name);
+    const process = start(name);
     process.join(ROOMS[0]!);
     if (random.chance(0.5)) process.join(ROOMS[1]!);
   }
@@ -37,11 +40,11 @@ async function runProgram(seed: number): Promise<string[]> {
     const process = world.processes.get(name)!;
     if (!process.alive) {
       if (random.chance(0.3)) {
-        const again = world.start(name);
+        const again = start(name);
         again.join(random.pick(ROOMS));
       }
     } else {
-      act(world, process, names, seed % 2 === 0);
+      act(world, process, names, start, seed % 2 === 0);
     }
     // All send.
     for (const each of world.processes.values()) {
@@ -88,7 +91,13 @@ function wantSome(world: World, process: Process, probability = 0.3): void {
   }
 }
 
-function act(world: World, process: Process, names: string[], silent: boolean): void {
+function act(
+  world: World,
+  process: Process,
+  names: string[],
+  start: (name: string) => Process,
+  silent: boolean,
+): void {
   const { random } = world;
   // A beat and more: what is shorter may be lost unnoticed.
   const fault = (begin: () => void, end: () => void): void =>
@@ -135,7 +144,7 @@ function act(world: World, process: Process, names: string[], silent: boolean): 
       break;
     case 11:
       process.kill();
-      world.start(process.name).join(ROOMS[0]!);
+      start(process.name).join(ROOMS[0]!);
       break;
     case 12:
       process.leave();

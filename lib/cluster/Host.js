@@ -15,7 +15,7 @@
 const { Gives } = require('./Gives');
 const { Link } = require('./Link');
 const { Lists } = require('./Lists');
-const { MAX_MESSAGE, Subjects } = require('./messages');
+const { MAX_MESSAGE, Subjects, VERSIONS } = require('./messages');
 const { BEATS, Peer, Peers } = require('./Peers');
 const { Takes } = require('./Takes');
 const { Connectors } = require('./Connector');
@@ -28,6 +28,7 @@ const HEAD = 512;
 const LEAVING = 1000;
 const BYE = 100;
 
+/** @import { Range } from './Versions' */
 /** @import { Bus, Carrier, Clock, Entry, Plane, RandomNumbers, Sealer } from './types' */
 
 /**
@@ -85,8 +86,12 @@ class Host {
    * @param {RandomNumbers} options.random
    * @param {Sealer} options.sealer
    * @param {HostEvents} options.events
+   * @param {Range} [options.range] - the versions of the protocol that it takes.
    */
-  constructor({ host, epoch, prefix, lease, carrier, bus, clock, plane, random, sealer, events }) {
+  constructor(options) {
+    const { host, epoch, prefix, lease, carrier, bus, clock, plane, random, sealer, events } =
+      options;
+    const { range = VERSIONS } = options;
     const limit = Math.min(bus.maxPayload, MAX_MESSAGE) - OVERHEAD - HEAD;
 
     this.#clock = clock;
@@ -113,6 +118,7 @@ class Host {
       random,
       sealer,
       subjects: new Subjects(prefix),
+      range,
       onIncompatible: (name) => this.#onIncompatible(name),
       onRefused: events.refused,
     });
@@ -219,6 +225,7 @@ class Host {
     );
     this.takes.tick(beat);
     this.#gives.tick();
+    this.#link.tick();
     if (this.#closed) {
       return;
     }

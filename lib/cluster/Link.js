@@ -7,10 +7,12 @@
 const { publish, unsubscribe } = require('./bus');
 const { Refusal } = require('./envelope');
 const { decode, encode } = require('./messages');
+const { Versions } = require('./Versions');
 
 /** @import { Answer, Bus, Clock, Message, RandomNumbers, Request, Sealer } from './types' */
 /** @import { Kind, Subjects } from './messages' */
 /** @import { Peer, Peers } from './Peers' */
+/** @import { Range } from './Versions' */
 
 /**
  * @typedef {object} Question
@@ -40,6 +42,8 @@ class Link {
   #random;
   #sealer;
   #subjects;
+  #range;
+  #versions;
   #onIncompatible;
   #onRefused;
   /** @type {Map<string, { question: Question, ms: number, cancel: () => void }>} */
@@ -59,16 +63,19 @@ class Link {
    * @param {RandomNumbers} options.random
    * @param {Sealer} options.sealer
    * @param {Subjects} options.subjects
+   * @param {Range} options.range - the versions of the protocol that this host takes.
    * @param {(host: string) => void} options.onIncompatible
    * @param {(reason: string) => void} options.onRefused
    */
-  constructor({ bus, clock, peers, random, sealer, subjects, onIncompatible, onRefused }) {
+  constructor({ bus, clock, peers, random, sealer, subjects, range, onIncompatible, onRefused }) {
     this.#bus = bus;
     this.#clock = clock;
     this.#peers = peers;
     this.#random = random;
     this.#sealer = sealer;
     this.#subjects = subjects;
+    this.#range = range;
+    this.#versions = new Versions(range, peers);
     this.#onIncompatible = onIncompatible;
     this.#onRefused = onRefused;
   }
@@ -114,7 +121,8 @@ class Link {
       return;
     }
 
-    const bytes = this.#sealer.seal(subject, encode(message));
+    const version = this.#versions.of(message);
+    const bytes = this.#sealer.seal(subject, encode(message, version, this.#range.current));
     const publishing = this.#publishing;
 
     this.#publishing = true;
@@ -127,6 +135,11 @@ class Link {
       }
     });
     this.#publishing = publishing;
+  }
+
+  /** Called each beat. */
+  tick() {
+    this.#versions.tick();
   }
 
   /** From now on only `bye` is sent, and only this host is heard. */
@@ -265,8 +278,9 @@ class Link {
         return;
       }
 
-      const message = /** @type {any} */ (this.#decode(kind, opened));
+      const { message, takes } = this.#decode(kind, opened);
 
+      this.#versions.heard(peer, takes);
       if (message.to !== undefined && message.to !== this.#peers.self.epoch) {
         throw new Refusal('stale');
       }
@@ -287,10 +301,11 @@ class Link {
   /**
    * @param {Kind} kind
    * @param {{ host: string, message: Buffer }} opened
+   * @returns {{ message: any, takes: number }}
    */
   #decode(kind, { host, message }) {
     try {
-      return decode(kind, message);
+      return decode(kind, message, this.#range);
     } catch (error) {
       if (error instanceof Refusal && error.reason === 'incompatible') {
         this.#onIncompatible(host);

@@ -50,6 +50,8 @@ class Peer {
   rooms = 0;
   /** The counter of the answer that has confirmed it. */
   floor = 0;
+  /** The newest version of the protocol that it takes; Infinity before it has said so. */
+  takes = Infinity;
   /** Ticks since it was first heard. */
   age = 0;
   /** The number of its last beat; 0 before the first. */
@@ -118,6 +120,16 @@ class Peers {
     const peer = this.#peers.get(host);
 
     return peer?.confirmed ? peer : undefined;
+  }
+
+  /** The newest version of the protocol that all of them take. */
+  get takes() {
+    let takes = Infinity;
+
+    for (const peer of this.#peers.values()) {
+      takes = Math.min(takes, peer.takes, peer.next?.takes ?? Infinity);
+    }
+    return takes;
   }
 
   /** The peers in rooms of this host. */

@@ -7,15 +7,15 @@
 //   P.beat.<host>   beat, bye                     of one host
 //
 // A message that comes from the bus is checked member by member before anything else sees it: types, ranges, lengths.
-// It is refused as a whole or taken; members that are not known are left out. `v` is the major version of the protocol:
-// a release takes its own and the one before.
+// It is refused as a whole or taken; members that are not known are left out. `v` is the major version of the protocol
+// that it is written in, `takes` the newest one that its sender takes, if that is another.
 
 const { createHash } = require('node:crypto');
 
 const { Refusal } = require('./envelope');
 
-const VERSION = 1;
-const OLDEST_VERSION = 1;
+/** What this release takes and writes. Where two versions differ, encode() and decode() translate. */
+const VERSIONS = { oldest: 1, current: 1 };
 
 /** How long a message may be before it is sealed, in bytes. Longer lists are split. */
 const MAX_MESSAGE = 128 * 1024;
@@ -33,6 +33,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** @typedef {import('./types').Message} Message */
 /** @typedef {import('./types').Entry} Entry */
+/** @typedef {import('./Versions').Range} Range */
 /** @typedef {(value: any) => boolean} Check */
 
 /** @type {Check} */
@@ -178,17 +179,21 @@ function isWhole(message) {
 
 /**
  * @param {Message} message
+ * @param {number} [v] - the version to write it in.
+ * @param {number} [takes] - the newest version that this host takes.
  * @returns {Buffer}
  */
-const encode = (message) => Buffer.from(JSON.stringify({ v: VERSION, ...message }));
+const encode = (message, v = VERSIONS.current, takes = v) =>
+  Buffer.from(JSON.stringify({ v, ...(takes === v ? {} : { takes }), ...message }));
 
 /**
  * @param {Kind} kind - of the subject.
  * @param {Buffer} bytes
- * @returns {Message}
+ * @param {Range} [range] - the versions that this host takes.
+ * @returns {{ message: Message, takes: number }}
  * @throws {Refusal}
  */
-function decode(kind, bytes) {
+function decode(kind, bytes, { oldest, current } = VERSIONS) {
   let parsed;
 
   try {
@@ -199,8 +204,14 @@ function decode(kind, bytes) {
   if (typeof parsed !== 'object' || parsed === null || !uint(parsed.v)) {
     throw new Refusal('malformed');
   }
-  if (parsed.v < OLDEST_VERSION || parsed.v > VERSION) {
+  if (parsed.v < oldest || parsed.v > current) {
     throw new Refusal('incompatible');
+  }
+
+  const { takes = parsed.v } = parsed;
+
+  if (!uint(takes) || takes < parsed.v) {
+    throw new Refusal('malformed');
   }
   // A type of a later release of this version, or one that belongs to subjects of another kind.
   if (!KINDS[kind].includes(parsed.type)) {
@@ -220,7 +231,7 @@ function decode(kind, bytes) {
       Object.assign(message, { [name]: parsed[name] });
     }
   }
-  return /** @type {Message} */ (message);
+  return { message: /** @type {Message} */ (message), takes };
 }
 
 /**
@@ -278,7 +289,7 @@ exports.MAX_SUBCHANNELS = MAX_SUBCHANNELS;
 exports.MAX_TEXT = MAX_TEXT;
 exports.Subjects = Subjects;
 exports.TYPES = TYPES;
-exports.VERSION = VERSION;
+exports.VERSIONS = VERSIONS;
 exports.decode = decode;
 exports.encode = encode;
 exports.hashOf = hashOf;

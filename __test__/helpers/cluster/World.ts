@@ -1,6 +1,7 @@
 import { Envelope, epochOf, Refusal } from '../../../lib/cluster/envelope';
 import { Host } from '../../../lib/cluster/Host';
 import type { Bus, Clock, Entry, Sealer, Subchannels } from '../../../lib/cluster/types';
+import type { Range } from '../../../lib/cluster/Versions';
 import { FakeGateway, type FakeTransport } from './FakeGateway';
 import { Random } from './random';
 
@@ -96,8 +97,8 @@ export class World {
     this.failures.push(`${(this.time / 1000).toFixed(3)} s: ${what}`);
   }
 
-  start(name: string, clockOffset = 0): Process {
-    const process = new Process(this, name, clockOffset);
+  start(name: string, clockOffset = 0, range?: Range): Process {
+    const process = new Process(this, name, clockOffset, range);
     this.processes.set(name, process);
     process.start();
     return process;
@@ -250,6 +251,8 @@ export class Process {
     readonly world: World,
     readonly name: string,
     clockOffset: number,
+    /** The versions of the protocol that it takes. */
+    range?: Range,
   ) {
     const { random, options } = world;
     const epoch = epochOf(Math.floor(1e12 + world.time + clockOffset), random.bytes(6));
@@ -270,6 +273,7 @@ export class Process {
       carrier: options.carrier ?? 'auto',
       random: { bytes: (length) => random.bytes(length), next: () => random.next() },
       sealer: this.sealer,
+      range,
       events: {
         hostup: (host) => this.events.push(`hostup ${host}`),
         hostdown: (host, reason) => this.events.push(`hostdown ${host} ${reason}`),
