@@ -66,7 +66,7 @@ export class EventRecorder {
   }
 }
 
-/** The two lines of a transport, called `name`, that emits a change to `state` for a reason. */
+/** The two lines of a transport called `name` and of its observer: `event`, with the new state and the reason. */
 export function ends(
   name: string,
   event: string,

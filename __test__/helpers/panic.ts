@@ -4,7 +4,7 @@ import type { types } from '../..';
 
 const { createWorker } = require('../..') as typeof datasoup;
 
-/** What makes the thread of the Worker panic that was created last. */
+/** Returns a function that makes the thread panic that belongs to the Worker created last. */
 export function panicOfLatest(): () => void {
   const native = latestWorker();
   return () => native?.panicForTests();

@@ -10,7 +10,7 @@ export interface Server {
   url: string;
   /** Its stdout so far. */
   stdout(): string;
-  /** Resolves with the matches of `pattern` in stdout, once there are `count`. It has the flag g. */
+  /** Resolves with the matches of `pattern` in stdout, once there are `count`. The pattern needs the flag g. */
   untilPrinted(pattern: RegExp, count?: number): Promise<RegExpExecArray[]>;
   /** What it has written to stderr. */
   stderr(): string;

@@ -24,13 +24,13 @@ use super::memory::Waiter;
 use super::work;
 use crate::proto::message::StreamId;
 
-/// A peer that acknowledges less than this counts as standing still, so that it cannot hold up others by taking a byte
-/// now and then.
+/// A peer that has acknowledged fewer bytes than this counts as standing still, so that it cannot hold up others by
+/// taking a byte now and then.
 const LEAST: u64 = 1024;
 
 impl DataConsumer {
-    /// How much it has taken in all, and how much more shows that it does not stand still: JavaScript takes whole
-    /// messages.
+    /// How many bytes it has taken in all, and how many more show that it makes progress. JavaScript takes whole
+    /// messages, so there one byte suffices.
     fn taken(&self, transport: &Transport) -> (u64, u64) {
         match self.direct_backlog() {
             Some(backlog) => (backlog.taken(), 1),
@@ -38,8 +38,8 @@ impl DataConsumer {
         }
     }
 
-    /// Whether its DataProducer has to wait for it: its queue is full, or was full and is not half empty yet, or it has
-    /// not caught up with what is retained.
+    /// Whether the DataProducer has to wait for this DataConsumer: its queue is full, or was full and is not half empty
+    /// yet, or retained messages have yet to be replayed to it.
     fn is_shut(&self, transport: &Transport) -> bool {
         let Some(block) = self.block.as_ref().filter(|it| !it.stalled && !self.pauses) else {
             return false;
@@ -50,7 +50,7 @@ impl DataConsumer {
         self.replays || self.is_full(transport, block.span.is_some())
     }
 
-    /// Whether its queue is full, or, if it `was_full`, is not half empty yet.
+    /// Whether the queue of this DataConsumer is full or, if it `was_full`, not half empty yet.
     fn is_full(&self, transport: &Transport, was_full: bool) -> bool {
         match self.stream_id() {
             Some(stream) if was_full => !transport.is_relieved(stream),
@@ -62,24 +62,24 @@ impl DataConsumer {
         }
     }
 
-    /// Whether it waits for room in its queue, instead of dropping what is retained.
+    /// Whether a replay has to wait for room in the queue of this DataConsumer, instead of dropping retained messages.
     pub(super) fn would_wait(&self, transport: &Transport) -> bool {
         self.block.as_ref().is_some_and(|it| !it.stalled)
             && !transport.has_ended()
             && self.is_full(transport, false)
     }
 
-    /// Whether it waits for its turn to get more of what is retained, and not for room in its queue.
+    /// Whether the replay to this DataConsumer goes on in its turn, and does not wait for room in the queue.
     fn awaits_turn(&self) -> bool {
         self.replays && self.block.as_ref().is_some_and(|it| !it.replay_waits)
     }
 
-    /// Whether its DataProducer waits for it.
+    /// Whether the DataProducer waits for this DataConsumer.
     fn holds_up(&self) -> bool {
         self.block.as_ref().is_some_and(|it| it.span.is_some())
     }
 
-    /// Whether its queue is watched because something follows once there is room.
+    /// Whether the queue of this DataConsumer is watched, because something is to happen once there is room.
     pub(super) fn awaits_room(&self) -> bool {
         self.dropping.is_some()
             || self.block.as_ref().is_some_and(|it| {
@@ -95,7 +95,7 @@ impl DataConsumer {
     }
 }
 
-/// What the owner of the sources asks.
+/// For the runtime, which keeps the messages of JavaScript and of tunnels while they wait.
 impl Sfu {
     /// Whether any DataProducer may be blocked. If not, [`Self::is_blocked`] need not be called.
     pub fn may_block(&self) -> bool {
@@ -112,7 +112,7 @@ impl Sfu {
         if producer.blocked {
             return true;
         }
-        // The messages that it holds come first, and might leave no room for more.
+        // The messages that the DataProducer holds come first, and might leave no room for this one.
         let waits = (producer.blockers > 0 && producer.is_releasing())
             || self.awaits_room(key)
             || self.awaits_tokens(key);
@@ -134,7 +134,7 @@ impl Sfu {
         }
     }
 
-    /// Whether a DataConsumer holds up this DataProducer.
+    /// Whether the DataProducer has to wait for one of its DataConsumers.
     pub(super) fn awaits_room(&mut self, key: DataProducerKey) -> bool {
         let Self { now, data_producers, data_consumers, transports, blocks, work, .. } = self;
         let Some(producer) = data_producers.get_mut(&key) else { return false };
@@ -150,7 +150,7 @@ impl Sfu {
                 continue;
             }
             if consumer.replays {
-                // Its replay needs no notice: it goes on when its turn comes.
+                // A replay needs no notice of room: it goes on when its turn comes.
             } else if let Some(backlog) = consumer.direct_backlog() {
                 backlog.overflow();
                 // JavaScript may have made room before it could see that this side waits.
@@ -194,7 +194,7 @@ impl Sfu {
     }
 }
 
-/// What happens to the entities.
+/// For the rest of `sfu`, when something about an entity changes.
 impl Sfu {
     /// Sets whether this DataConsumer may hold up its DataProducer.
     pub(super) fn set_blocking(&mut self, key: DataConsumerKey, blocks: bool) {
@@ -223,7 +223,7 @@ impl Sfu {
         }
     }
 
-    /// Checks again whether this DataConsumer holds up its DataProducer, after something about it has changed.
+    /// Checks again whether this DataConsumer holds up its DataProducer. Call it after something about it has changed.
     pub(super) fn recheck_block(&mut self, key: DataConsumerKey) {
         let Self { now, data_consumers, transports, .. } = self;
         let Some(consumer) = data_consumers.get_mut(&key) else { return };
@@ -341,7 +341,7 @@ impl Sfu {
         self.touch(transport_key);
     }
 
-    /// Ends what a DataConsumer that has been removed holds up.
+    /// Lets the DataProducer go on, if it has waited for a DataConsumer that has been removed.
     pub(super) fn forget_block(&mut self, consumer: &DataConsumer) {
         if consumer.block.is_none() {
             return;
@@ -355,7 +355,7 @@ impl Sfu {
         }
     }
 
-    /// Checks DataConsumers that hold up their DataProducers, as many as one turn may. Stalls those that have stood
+    /// Checks the DataConsumers that hold up their DataProducers, as many as one turn may. Stalls those that have stood
     /// still for too long.
     pub(super) fn handle_stalls(&mut self) {
         let end = self.work + work::SHARE;

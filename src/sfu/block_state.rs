@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::entity::limiter::Limited;
 use super::id::{DataConsumerKey, DataProducerKey};
 
-/// In each such period a DataConsumer may hold up its DataProducer for its timeout at most.
+/// In each period of this length a DataConsumer may hold up its DataProducer for at most its timeout.
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// A DataConsumer that stands still for less than this is merely slow: its acknowledgements may take a round trip, or a
@@ -28,8 +28,8 @@ const MAX_LOOK: Duration = Duration::from_millis(500);
 pub(super) struct Block {
     /// The current span, if it holds up its DataProducer.
     pub(super) span: Option<Span>,
-    /// When earlier spans ended, and for how long it stood still in each. Those that end within [`STEADY`] of the first
-    /// are one, so there are about sixty.
+    /// When earlier spans ended, and for how long it stood still in each. Spans that end within [`STEADY`] of each
+    /// other are merged, so there are about sixty.
     past: VecDeque<(Instant, Duration)>,
     /// Whether it may no longer hold up its DataProducer, because it has done so for too long.
     pub(super) stalled: bool,
@@ -67,7 +67,8 @@ impl Block {
         self.span = Some(Span { since: now, taken, longest, second });
     }
 
-    /// Notes how much it has taken by now. It stands still unless that is at least `least` more than before.
+    /// Notes how much it has taken by now. It makes progress if that is at least `least` more than at the last
+    /// progress.
     pub(super) fn look(&mut self, now: Instant, taken: u64, least: u64) {
         if let Some(span) = &mut self.span
             && taken.saturating_sub(span.taken) >= least
@@ -88,7 +89,7 @@ impl Block {
         true
     }
 
-    /// It stood still for `time` in a span that ends now.
+    /// Adds the `time` for which it stood still in a span that ends now.
     fn remember(&mut self, now: Instant, time: Duration) {
         self.forget_before(now);
         match self.past.back_mut() {
@@ -160,7 +161,7 @@ impl Blocks {
         self.next_look().into_iter().chain(self.next_tokens()).min()
     }
 
-    /// How many entries [`Self::deadline`] is the earliest of.
+    /// The number of scheduled checks and waits for tokens, outdated ones included.
     pub(super) fn entries(&self) -> usize {
         self.looks.len() + self.tokens.len()
     }
@@ -281,7 +282,8 @@ mod tests {
         assert_eq!(block.stalls_at(at(1100), TIMEOUT), Some(at(6100)));
     }
 
-    /// As with a tunnel, which has no timeout, or one that stalls as soon as it holds up its DataProducer.
+    /// As with a tunnel, whose DataConsumers have no timeout, or with one that stalls as soon as it holds up its
+    /// DataProducer.
     #[test]
     fn however_often_it_holds_up_its_producer_little_is_remembered() {
         let start = origin();

@@ -184,7 +184,7 @@ impl Sfu {
     fn act(&mut self, key: DataProducerKey, action: LimitAction) {
         match action {
             LimitAction::Drop | LimitAction::Block => {}
-            // One that holds its messages meets its limit while it is paused as well.
+            // A paused DataProducer that holds its messages may exceed its limit as well.
             LimitAction::Pause if self.data_producers.get(&key).is_some_and(|it| it.paused) => {}
             LimitAction::Pause => {
                 self.events.push_back(Event::DataProducer(key, DataProducerEvent::LimitPause));

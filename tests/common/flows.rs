@@ -109,7 +109,7 @@ pub(crate) struct End {
     side: Side,
     reliability: Reliability,
     source: Option<Source>,
-    /// Whether the association was called since it was drained. If not, it has nothing to send.
+    /// Whether the association was called since its packets were last taken. If not, it has nothing to send.
     touched: bool,
     /// When each message was sent. Its number is its index.
     pub(crate) sent: Vec<Instant>,
@@ -280,7 +280,7 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    /// Connected associations, each flow given by its sender and its receiver. The handshakes meet neither loss nor
+    /// Connects associations; each flow is given by its sender and its receiver. The handshakes meet neither loss nor
     /// reordering.
     pub(crate) fn new(path: Path, flows: &[(Kind, Kind)], seed: u64) -> Self {
         let now = start();

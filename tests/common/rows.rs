@@ -51,13 +51,13 @@ impl Bound {
 /// What is sent on the path, and what is measured.
 #[derive(Debug, Clone, Copy)]
 enum Work {
-    /// 16 KiB messages as fast as possible, for so many seconds. Goodput in kB/s.
+    /// 16 KiB messages as fast as possible, for this many seconds. Goodput in kB/s.
     Bulk(u64),
     /// 100-byte messages: the milliseconds between two, and how many. The 99th and 99.9th percentile of their latency
     /// in ms.
     Paced(u64, u32),
-    /// So many messages of 256 KiB, with an idle second after each. The median and the longest time until a message has
-    /// arrived, in ms.
+    /// This many messages of 256 KiB, with an idle second after each. The median and the longest time until a message
+    /// has arrived, in ms.
     Bursts(u32),
     /// A message of 256 KiB whose last 64 KiB are lost once, on a new association and on an idle one. The longer of the
     /// times from the last lost packet until everything has arrived, less the retransmission timeout, in ms.
@@ -65,10 +65,11 @@ enum Work {
     /// Like [`Work::Bulk`] with a lifetime of 100 ms. The goodput relative to that without a lifetime, and the number
     /// of messages that arrived late.
     Lifetimes(u64),
-    /// The flows share the path for so many seconds after the first 5. Jain's index of their goodputs, and the first
+    /// The flows share the path for this many seconds after the first 5. Jain's index of their goodputs, and the first
     /// one's goodput relative to the second's.
     Shares(u64),
-    /// Likewise. The percentage of packets dropped because the queue was full, and the goodput of all flows in kB/s.
+    /// Flows as in [`Work::Shares`]. The percentage of packets dropped because the queue was full, and the goodput of
+    /// all flows in kB/s.
     Crowd(u64),
 }
 
@@ -300,7 +301,7 @@ fn tail_loss(path: Path, flows: &[Flow], seed: u64) -> f64 {
     after(0).max(after(1))
 }
 
-/// The bytes per second of each flow, and the part of the packets that the full queue drops.
+/// The bytes per second of each flow, and the fraction of packets that were dropped because the queue was full.
 fn shared(path: Path, flows: &[Flow], seconds: u64, seed: u64) -> (Vec<f64>, f64) {
     let count = flows.len();
     let mut flows = Flows::new(path, flows, seed);

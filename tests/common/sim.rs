@@ -66,7 +66,7 @@ pub(crate) struct Conditions {
     pub(crate) delay: Duration,
     /// The longest additional delay, drawn for each packet. Unequal delays also reorder packets.
     pub(crate) jitter: Duration,
-    /// The part of the packets that jitter applies to.
+    /// The fraction of packets to which jitter applies.
     pub(crate) jittery: f64,
     /// Bytes per second of each sender's line.
     pub(crate) rate: Option<u32>,
@@ -120,7 +120,7 @@ impl Conditions {
         Some(*free_at)
     }
 
-    /// The arrivals of a packet that the line has carried at `carried`: none, one or two.
+    /// When a packet arrives that the line has carried by `carried`: never, once or twice.
     fn arrivals(
         &self,
         random: &mut Random,
@@ -267,7 +267,7 @@ pub(crate) struct Net<A, B> {
     pub(crate) b: B,
     /// Loses packets before the conditions apply, so that a test can choose which packets are lost.
     pub(crate) filter: Option<Filter>,
-    /// Instead of the conditions, if present.
+    /// Replaces the conditions, if present.
     pub(crate) link: Option<Box<Link<'static>>>,
     /// The packets that were sent, with time and sender, if a test has asked for them.
     pub(crate) trace: Option<Vec<(Instant, Side, Bytes)>>,

@@ -66,7 +66,7 @@ export class FakeGateway {
     });
   }
 
-  /** What a Router does. Fails at times, as if all ports were in use. */
+  /** `createPipeTransport()` of a Router. Fails at times, as if all ports were in use. */
   createPipeTransport({ listenInfo }: any): Promise<FakeTransport> {
     return this.request(() => {
       this.fault('no port is free');
@@ -146,7 +146,7 @@ class FakeEntity extends EventEmitter {
   readonly observer = new EventEmitter();
   closed = false;
 
-  /** Whether it was open. */
+  /** Closes it. Returns whether it was open before. */
   protected end(): boolean {
     const open = !this.closed;
     this.closed = true;
@@ -247,7 +247,7 @@ export class FakeDataConsumer extends FakeEntity {
 export class FakeTransport extends FakeEntity {
   readonly tuple: { localAddress: string; localPort: number };
   readonly dtlsParameters = { fingerprints: [{ algorithm: 'sha-256', value: 'f' }] };
-  /** What comes on streams, and what is sent on them. */
+  /** The DataProducers of the streams that come in, and the DataConsumers of those that go out. */
   readonly streams = new Map<number, FakeDataProducer>();
   readonly carried = new Map<number, FakeDataConsumer>();
   far: FakeTransport | undefined;
@@ -303,7 +303,7 @@ export class FakeTransport extends FakeEntity {
       : this.#world.udpWorks(here.name, there.name);
   }
 
-  /** Heartbeats are answered. */
+  /** The far end has been heard just now if the path works: heartbeats would have been answered. */
   getStats(): Promise<[{ timestamp: number; lastHeard?: number }]> {
     return this.gateway.request(() => {
       const { far } = this;
@@ -342,7 +342,7 @@ export class FakeTransport extends FakeEntity {
     this.observer.emit('close');
   }
 
-  /** Tries until it arrives, in order. What does not arrive for a lease ends the pipe. */
+  /** Sends something to the far end, in order, as often as needed. If nothing arrives for a lease, the pipe ends. */
   transmit(arrive: (far: FakeTransport) => void): void {
     this.#waiting.push({ arrive, since: this.#world.time });
     if (this.#waiting.length === 1) this.#pump(0.5 + this.#world.random.next());
@@ -369,7 +369,7 @@ export class FakeTransport extends FakeEntity {
       const [first] = this.#waiting;
       if (!far || far.dead || far.closed || this.dead || !first) return;
       if (this.reaches() && !far.gateway.process.paused) {
-        // What waited leaves at once.
+        // Whatever has waited for the path arrives at once.
         for (const { arrive } of this.#waiting.splice(0)) {
           far.gateway.process.run(() => far.dead || far.closed || arrive(far));
         }

@@ -64,7 +64,7 @@ export class World {
     };
   }
 
-  /** How many events are to come. */
+  /** How many events are still to come. */
   get pending(): number {
     return this.#queue.pending;
   }
@@ -74,7 +74,7 @@ export class World {
     return this.#port;
   }
 
-  /** Promises are pending: run their reactions before the next event. */
+  /** Something has settled promises: runs their reactions before the next event. */
   flush(): void {
     this.#flush = 32;
   }
@@ -188,7 +188,7 @@ export class World {
     }
   }
 
-  /** Open sessions must have all that their producers have sent, but what was said to be missed. */
+  /** Checks that each open session has got all that its producer has sent, except for what was reported as missed. */
   checkSessions(): void {
     for (const process of this.processes.values()) {
       for (const session of process.alive ? process.sessions.values() : []) {
@@ -198,7 +198,7 @@ export class World {
         } else if (!session.ready) {
           this.fail(`${process.name}: no path to ${session.id}`);
         } else if (session.all) {
-          // What was sent last may be among what was lost with a path.
+          // The last messages sent may have been lost with a path. They are gaps as well.
           const gaps = session.gaps + producer.sent - session.last;
           if (gaps > session.reported) {
             this.fail(`${process.name}: ${gaps} gaps of ${session.id}, said ${session.reported}`);
@@ -218,7 +218,7 @@ type Session = {
   host: string;
   id: string;
   ready: boolean;
-  /** Whether it gets all messages: gaps of the others are not known. */
+  /** Whether it wants all messages. Gaps in a part of them cannot be found. */
   all: boolean;
   last: number;
   gaps: number;
@@ -298,7 +298,10 @@ export class Process {
     this.world.flush();
   }
 
-  /** Runs what the process would do now: at once, once it goes on, or never. */
+  /**
+   * Runs an action of the process: at once or, if it is paused, once it goes on. A process that has ended never runs
+   * it.
+   */
   run(what: () => void): void {
     if (this.paused) this.#backlog.push(what);
     else if (this.alive) what();
@@ -392,7 +395,7 @@ export class Process {
       ready: () => {
         if (session.ready) this.world.fail(`${this.name}: ready twice`);
         session.ready = true;
-        // What was sent before may arrive; what is sent from now on must.
+        // What was sent before the path was ready may arrive; what is sent from now on must.
         session.last = this.world.processes.get(host)?.producers.get(id)?.sent ?? 0;
       },
       failed: () => this.sessions.delete(id),
@@ -410,13 +413,13 @@ export class Process {
     }
   }
 
-  /** A message has come to the gateway, under an id. */
+  /** A message of DataProducer `id` has come to the gateway. */
   onMessage(id: string, number: number): void {
     const session = this.sessions.get(id);
     if (!session?.ready) return;
     this.world.delivered += 1;
     if (number <= session.last) {
-      // What was on its way when the path was ready is older than that.
+      // Messages from before the path was ready may still come, but not after newer ones.
       if (this.#begun.has(session)) {
         this.world.fail(`${this.name}: message ${number} of ${id} after ${session.last}`);
       }
@@ -450,7 +453,7 @@ export class Process {
 
   #makeBus(): Bus {
     const { world } = this;
-    /** When the last message of a subject arrives at a process: order is kept. */
+    /** When the last message of a subject arrives at a process. Later ones do not arrive before it. */
     const last = new Map<string, number>();
     return {
       maxPayload: 1 << 20,

@@ -65,7 +65,7 @@ struct StoppedStream {
     messages: VecDeque<Message>,
     /// The charge of these messages.
     charge: usize,
-    /// Above the numbers of all events that are messages of this stream.
+    /// A number above those of all waiting events that are messages of this stream.
     until: u64,
     /// The charge of what has been taken since it was first stopped.
     taken: u64,
@@ -78,7 +78,7 @@ struct StoppedStream {
 struct Fence {
     stream: StreamId,
     fence: u32,
-    /// It waits until the events with lower numbers are taken.
+    /// The fence waits until all events with lower numbers have been taken.
     until: u64,
     /// The most that sctp-proto may have held of the stream, in charged bytes.
     held: usize,
@@ -118,12 +118,12 @@ impl Arrivals {
         self.left
     }
 
-    /// Whether a stream was stopped, or a fence put up.
+    /// Whether a stream was stopped, or a fence set: then [`Self::pop_among_stops`] takes the events.
     pub(super) fn has_stops(&self) -> bool {
         self.stops.is_some()
     }
 
-    /// Takes the next event, unless there are stops.
+    /// Takes the next event. For the time before any stream was stopped.
     pub(super) fn pop(&mut self) -> Option<SctpEvent> {
         debug_assert!(!self.has_stops(), "see pop_among_stops()");
         let event = self.events.pop_front()?;
@@ -136,7 +136,7 @@ impl Arrivals {
         self.untaken -= charge_of(event);
     }
 
-    /// Takes the next event if there are stops.
+    /// Takes the next event, once a stream was stopped or a fence set.
     pub(super) fn pop_among_stops(&mut self) -> Option<SctpEvent> {
         let stops = self.stops.as_mut()?;
         if let Some(fence) = stops.passed.pop_front() {
@@ -385,7 +385,7 @@ impl Arrivals {
     }
 }
 
-/// What an event counts while it waits: that in it which a peer chooses.
+/// The charge of an event while it waits. Only what a peer chooses the size of is charged.
 fn charge_of(event: &SctpEvent) -> usize {
     match event {
         SctpEvent::Message { message, .. } | SctpEvent::Control { message, .. } => {

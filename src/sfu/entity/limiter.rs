@@ -10,8 +10,8 @@ use crate::sfu::contract::options::{LimitAction, LimitOptions};
 use crate::sfu::contract::parameters::DropCount;
 use crate::sfu::id::{DataProducerKey, TransportKey};
 
-/// In seconds. A debt may last for years, and entries of `Blocks::tokens` stay until their time comes, even if their
-/// limit is gone. So long waits are split.
+/// The longest wait in seconds. A debt may last for years, and entries of `Blocks::tokens` stay until their time comes,
+/// even if their limit is gone. So long waits are split.
 const LONGEST_WAIT: f64 = 60.0;
 
 /// The size of a small message in bytes.
@@ -169,8 +169,8 @@ impl Limiter {
         messages.chain(bytes).reduce(f64::min).map_or(1, |it| it.max(1.0) as usize)
     }
 
-    /// The action for the next message, if there are no tokens for it. With 'block' it passes: it was not kept back
-    /// before.
+    /// What to do with the next message if there are no tokens for it. With 'block' it passes: had it had to wait, it
+    /// would not have come this far.
     pub(in crate::sfu) fn refuses(&mut self, now: Instant) -> Option<LimitAction> {
         let limit = self.limit.as_mut()?;
         limit.fill(now);
