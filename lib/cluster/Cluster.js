@@ -65,7 +65,7 @@ class Cluster extends EnhancedEventEmitter {
   #closed = false;
   /** What close() waits for, once the Cluster leaves. @type {Promise<void> | undefined} */
   #leaving;
-  /** By hash, as long as the host is in the room: resolves once it is. @type {Map<string, Promise<void>>} */
+  /** By the hash of a room that this host is in or joins: resolves once it is in. @type {Map<string, Promise<void>>} */
   #joined = new Map();
   /** @type {import('./Relay').RelayCounters} */
   #overBus = { bytesSent: 0, bytesReceived: 0, datagramsDropped: 0 };
@@ -73,7 +73,7 @@ class Cluster extends EnhancedEventEmitter {
   #rooms = new Map();
   /** What this host has announced, by the id of the DataProducer. @type {Map<string, Announced[]>} */
   #announced = new Map();
-  /** Ends the wait for the end of a Room's Router, and join(). @type {WeakMap<Room, () => void>} */
+  /** Cancels what a Room waits for: the end of its Router, and to have joined. @type {WeakMap<Room, () => void>} */
   #cancel = new WeakMap();
   /** @type {Map<string, Path>} */
   #paths = new Map();
@@ -167,7 +167,7 @@ class Cluster extends EnhancedEventEmitter {
     return new Map(this.#host.hosts.map((host) => [host, { host }]));
   }
 
-  /** For createCluster(). */
+  /** Starts the host. */
   async start() {
     try {
       await this.#host.start();
@@ -394,7 +394,7 @@ class Cluster extends EnhancedEventEmitter {
     this.#host.lists.withdraw(announced.hash, id);
     room.disown(id);
     this.#onRemoved(announced.hash, this.host, id, reason);
-    // Another Router may have announced the id: of a client that has moved to its Worker, say.
+    // Another Router of this host may have announced the same id, for example for a client that has moved there.
     for (const heir of this.#announced.get(id) ?? []) {
       if (heir.hash === announced.hash && this.#announced.get(id)?.includes(heir)) {
         this.#host.lists.announce(heir.hash, heir.entry);

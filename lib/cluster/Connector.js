@@ -35,7 +35,7 @@ const PROBE = 60_000;
  * @property {() => void} up - there is a pipe. Nothing has a stream on it.
  * @property {() => void} down - the pipe has ended.
  * @property {() => void} retry - it is time for the next one, if it is still needed.
- * @property {(error: Error) => void} hopeless - so many have failed, on each carrier, that the next ones will as well.
+ * @property {(error: Error) => void} hopeless - so many have failed on each carrier that more would fail as well.
  * @property {(id: string) => void} streamclosed - the origin has ended a stream of the pipe.
  */
 
@@ -69,7 +69,10 @@ class Connection {
 class Connectors {
   /** Pipes that have failed, or could not be made. */
   broken = 0;
-  /** Hosts that UDP did not reach: how often in a row, and what has carried last. @type {Map<string, { blocked: number, carrier: Carrier }>} */
+  /**
+   * Hosts that UDP did not reach: how often in a row it failed, and which carrier worked last.
+   * @type {Map<string, { blocked: number, carrier: Carrier }>}
+   */
   unreached = new Map();
   #numbers = 0;
 
@@ -81,7 +84,7 @@ class Connectors {
    * @param {Plane} options.plane
    * @param {Carrier | 'auto'} options.carrier
    * @param {object} options.events
-   * @param {(host: string, carrier: Carrier, why: string) => void} options.events.carrier - messages come another way.
+   * @param {(host: string, carrier: Carrier, why: string) => void} options.events.carrier - the carrier has changed.
    * @param {(host: string, error: Error, failures: number) => void} options.events.failing - a pipe has failed.
    */
   constructor({ link, clock, peers, plane, carrier, events }) {
@@ -119,7 +122,7 @@ class Connector {
   #events;
   /** @type {Connection | undefined} */
   #connection;
-  /** The one that tries UDP while the bus carries. @type {Connection | undefined} */
+  /** The connection that tries UDP while the bus carries the messages. @type {Connection | undefined} */
   #probe;
   #probedAt = 0;
   /** Ticks that the pipe has been up for, and beats that it was silent for. */
@@ -414,7 +417,7 @@ class Connector {
     const known = unreached.get(this.#host) ?? { blocked: 0, carrier: 'pipe' };
 
     if (carrier === 'bus') {
-      // Leaves UDP one try before the bus carries.
+      // UDP gets one more try before the bus takes over.
       unreached.set(this.#host, { ...known, blocked: FAILURES - 1 });
     } else if (blocked) {
       unreached.set(this.#host, { ...known, blocked: known.blocked + 1 });

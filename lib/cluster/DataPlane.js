@@ -39,8 +39,8 @@ const LINGER = 60_000;
  *
  * @typedef {object} Tunnel
  * @property {DataProducer} dataProducer
- * @property {number} before - what the original had received when the tunnel began.
- * @property {number} users - pipes that it is sent over.
+ * @property {number} before - how many messages the original had received when the tunnel began.
+ * @property {number} users - how many pipes it is sent over.
  * @property {() => void} cancel - ends the wait for its end.
  */
 
@@ -64,11 +64,11 @@ class DataPlane {
   #find;
   #drain;
   #openRelay;
-  /** Relays whose subscription is not in force yet. */
+  /** How many relays have no subscription in force yet. */
   #opening = 0;
-  /** What has come through pipes. @type {Map<string, Taken>} */
+  /** The DataProducers of other hosts, by id. @type {Map<string, Taken>} */
   #taken = new Map();
-  /** Of each id: resolves once what was asked for it last is done. @type {Map<string, Promise<void>>} */
+  /** By id: resolves once the last request for it is done. @type {Map<string, Promise<void>>} */
   #turns = new Map();
   /** @type {Map<string, Promise<Tunnel>>} */
   #tunnels = new Map();
@@ -168,7 +168,7 @@ class DataPlane {
    * @param {PipeTransport} transport
    * @param {Entry} entry
    * @param {number} streamId
-   * @returns {Promise<number>} what the DataProducer had received.
+   * @returns {Promise<number>} how many messages the DataProducer had received.
    */
   take(pipe, transport, entry, streamId) {
     return this.#inTurn(entry.id, async () => {
@@ -238,7 +238,7 @@ class DataPlane {
     let making = this.#tunnels.get(id);
 
     if (!making) {
-      // The id may still be that of what came from another host.
+      // A DataProducer that came from another host may still have the id.
       making = this.#inTurn(id, () => this.#makeTunnel(found));
       this.#tunnels.set(id, making);
       making.then(
@@ -507,7 +507,7 @@ class PipeEnd {
     try {
       return this.closed ? null : await this.#send(tunnel, id, subchannels, streamId, again);
     } finally {
-      // A stream that has begun uses the tunnel itself.
+      // If a stream has begun, it counts as a user of the tunnel on its own.
       this.#plane.leave(tunnel);
     }
   }
@@ -573,7 +573,7 @@ class PipeEnd {
     this.#relay?.close();
   }
 
-  /** The next one that is not in use. @returns {number | undefined} */
+  /** The next stream id that is not in use. @returns {number | undefined} */
   #freeStreamId() {
     if (this.#streams.size >= MAX_UINT16) {
       return undefined;

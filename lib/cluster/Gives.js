@@ -13,14 +13,14 @@ const CONNECTING = 10_000;
 /** @import { Link } from './Link' */
 /** @import { Peer } from './Peers' */
 
-/** The end of a pipe. */
+/** This host's end of a pipe that a taker has made. */
 class Outlet {
   gen = 0;
   /** Undefined until it is made, and once it has failed. @type {Pipe | undefined} */
   pipe;
   /** Ends the wait for the taker. @type {(() => void) | undefined} */
   waiting;
-  /** What was wanted while the one before was being done. @type {Want | undefined} */
+  /** The last `want` that came while another one was being carried out. @type {Want | undefined} */
   next;
   busy = false;
   /** @type {Set<string>} */
@@ -52,7 +52,7 @@ class Taker {
   creating = false;
   /** @type {PipeRequest | undefined} */
   asked;
-  /** The highest number of a pipe. */
+  /** The highest number of a pipe that the taker has asked for. */
   highest = 0;
 
   /** @param {Peer} peer */

@@ -31,7 +31,7 @@ class Link {
   sent = {};
   /** @type {Record<string, number>} */
   received = {};
-  /** Bytes of these, and of the refused ones. */
+  /** Bytes of the messages that were published, and of those that came, the refused ones included. */
   bytesSent = 0;
   bytesReceived = 0;
   /** Messages that the bus says it has lost. */
@@ -248,7 +248,7 @@ class Link {
     try {
       next();
     } finally {
-      // Also if a listener has thrown.
+      // Even if a listener has thrown.
       this.#early.shift();
       if (this.#early.length > 0) {
         queueMicrotask(() => this.#handleEarly());
@@ -335,7 +335,7 @@ class Link {
       question.answered.add(peer.epoch);
     }
     this.#peers.confirm(peer, counter);
-    // Another process of the name of this host never is.
+    // Another process with the name of this host is never confirmed: its answers count for nothing.
     if (peer.confirmed) {
       question.onAnswer?.(answer, peer);
     }

@@ -32,7 +32,7 @@ const MAX_SPREAD = 5000;
 /** For how long answers to the question of a join are taken, in milliseconds. */
 const JOINING = 2 * MAX_SPREAD;
 
-/** How many states a host may be silent in a room before it is asked. */
+/** A host is asked once this host has published so many states of a room since it last said something there. */
 const QUIET = 3;
 
 /** How many DataProducers a host may have in a room. */
@@ -71,13 +71,13 @@ class View {
   heard = -1;
   /** Ends the question that waits for an answer, or for its turn. @type {(() => void) | undefined} */
   asking;
-  /** How often it is still to be asked. */
+  /** How many more times the host is asked. */
   tries = TRIES;
   /** The last question of the host that is not answered, and the number of the list that it has. @type {{ id: string, have?: number, heard?: boolean } | undefined} */
   owed;
   /** Parts of an answer that has not come whole. @type {Parts | undefined} */
   parts;
-  /** Own states since the host has last said something in the room. */
+  /** How many states of the room this host has published since the host last said something there. */
   quiet = 0;
 
   /** @param {Peer} peer */
@@ -329,7 +329,7 @@ class Lists {
     const view = room.views.get(peer);
 
     if (view?.owed && (peer.confirmed || id !== undefined)) {
-      // The peer is in the room, which was not known: its answer to this host came too late, say. So it is asked.
+      // That the peer is in the room may be news, for example if its answer came too late: then it is asked.
       this.#speak(room, view, view.seq < 0 && !view.asking);
     }
   }
@@ -358,7 +358,7 @@ class Lists {
    */
   #onMessage(room, message, peer, bytes) {
     if (message.type === 'leave') {
-      // It may have joined again since.
+      // The peer may have joined the room again since it said so.
       if (message.seq > (room.views.get(peer)?.heard ?? 0)) {
         this.#onLeft(room, peer);
       }
@@ -455,7 +455,7 @@ class Lists {
    */
   #onAnswer(room, answer, peer, bytes) {
     if (answer.gone) {
-      // It may have joined since.
+      // The peer may have joined the room since it answered.
       if ((answer.seq ?? 0) >= (room.views.get(peer)?.heard ?? 0)) {
         this.#onLeft(room, peer);
       }
@@ -511,7 +511,7 @@ class Lists {
       view.parts.entries += list.length;
       lists.set(part, list);
       if (view.parts.entries > MAX_ENTRIES || view.parts.bytes > MAX_LIST_BYTES) {
-        // More than a host may have.
+        // These are more DataProducers or bytes than a host may have.
         view.parts = undefined;
         return undefined;
       }
@@ -681,7 +681,7 @@ class Lists {
     if (!owed) {
       send(question);
     } else if (!peer.confirmed) {
-      // It gets the list once it has shown that it lives. Its own question may have ended when this one is repeated.
+      // The peer gets the list once it has shown that it lives. When this question is repeated, its own may be over.
       send(owed.heard ? question : { re: owed.id, ...question });
       owed.heard = true;
     } else if (owed.have === room.seq) {

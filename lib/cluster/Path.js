@@ -1,8 +1,8 @@
 'use strict';
 
-// The way of a DataProducer to the Routers of this host: of another host by the gateway, of another Router of this host
-// directly. Made with the first DataConsumer, and ended some time after the last one. Asks for the union of the
-// subchannels that its DataConsumers are subscribed to.
+// The way of a DataProducer to the Routers of this host: by the gateway if it is of another host, directly if it is on
+// another Router of this host. A path is made for the first DataConsumer, and ends some time after the last one. It
+// asks for the union of the subchannels that its DataConsumers are subscribed to.
 
 const { coreOf } = require('../Entity');
 const { NotFoundError } = require('../errors');
@@ -43,11 +43,11 @@ class Path {
   #ready;
   /** @type {(error: Error) => void} */
   #reject = () => {};
-  /** DataConsumers and those that are being made, with the subchannels that these will have. @type {Set<number[]>} */
+  /** One for each DataConsumer, until it exists with the subchannels that it will have. @type {Set<number[]>} */
   #holders = new Set();
   /** The DataProducer on each Router. @type {Map<Router, Promise<DataProducer>>} */
   #onRouters = new Map();
-  /** The DataProducers on Routers, each with what sends to it. @type {Map<DataProducer, DataConsumer>} */
+  /** The DataProducers on Routers, with the DataConsumers that send to them. @type {Map<DataProducer, DataConsumer>} */
   #copies = new Map();
   /** @type {NodeJS.Timeout | undefined} */
   #lingering;
@@ -89,7 +89,8 @@ class Path {
    * Keeps the path until `release()` is called.
    *
    * @param {number[]} subchannels
-   * @returns {{ settle: () => void, release: () => void }} `settle`: the DataConsumer exists, and speaks for itself.
+   * @returns {{ settle: () => void, release: () => void }} `settle`: call it once the DataConsumer exists, whose own
+   * subchannels count from then on.
    */
   hold(subchannels) {
     const holder = [...subchannels];

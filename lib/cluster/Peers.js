@@ -26,7 +26,7 @@ const { Refusal } = require('./envelope');
 /** How many beats a lease has. */
 const BEATS = 5;
 
-/** After how many of its own beats that do not come back a host counts no silence. */
+/** A host that has missed this many of its own beats counts no silence of others: its bus link may be down. */
 const SUSPECT = 2;
 
 /** For how many beats a host that is gone by lease is listened to. */
@@ -56,9 +56,9 @@ class Peer {
   age = 0;
   /** The number of its last beat; 0 before the first. */
   beat = 0;
-  /** Up to which number nothing of its changes, in any room, was missed unnoticed. */
+  /** Up to this number, no change of the peer in any room was missed without notice. */
   changes = 0;
-  /** Whether it has not answered all questions: its next beat shows that it may. */
+  /** Whether a question to it has had no answer. It is asked again after its next beat, which shows that it lives. */
   unanswered = false;
   /** Ticks since the last beat; beats since the last sign of life through a pipe. */
   silent = 0;
@@ -391,8 +391,8 @@ class Peers {
     if (heard?.epoch === epoch) {
       return heard;
     }
-    // Of two that are not confirmed, the higher one, if it answers soon. An elder process of the name of this host is
-    // heard: it has to be answered to be fenced.
+    // A lower epoch is refused beside a confirmed one, and beside another one while that may still answer. An older
+    // process with the name of this host is not refused: it has to get an answer, which closes it.
     if (
       (known?.confirmed && known !== this.#self && epoch < known.epoch) ||
       (heard && epoch < heard.epoch && heard.age <= GRACE)

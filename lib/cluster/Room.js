@@ -150,7 +150,7 @@ class Room extends EnhancedEventEmitter {
     }
     signal?.throwIfAborted();
 
-    // What is not a string is for the transport to reject.
+    // If it is not a string, the transport rejects it.
     const id = String(given.dataProducerId).toLowerCase();
     const remote = this.#dataProducers.get(id);
 
@@ -253,7 +253,8 @@ class Room extends EnhancedEventEmitter {
   }
 
   /**
-   * Hides what another host has announced under an id that is announced here: of a client that has moved here, say.
+   * Hides what another host has announced under an id that is now announced here as well: its client has moved here,
+   * for example.
    *
    * @param {string} id
    */

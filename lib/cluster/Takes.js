@@ -38,7 +38,7 @@ const REPEAT = 30_000;
  * @typedef {object} TakeListener
  * @property {() => void} ready - messages arrive from now on. Called once.
  * @property {(error: Error) => void} failed - the origin does not have it, or there never was a way to it.
- * @property {(atMost: number) => void} missed - so many messages were lost with a path.
+ * @property {(atMost: number) => void} missed - up to so many messages were lost with a path.
  */
 
 class Item {
@@ -171,7 +171,7 @@ class Takes {
     if (source && item && item.wanted !== null && !same(item.wanted, subchannels)) {
       item.patient = item.confirmed === item.version || item.patient;
       if ((item.wanted === true) !== (subchannels === true)) {
-        // A stream either filters or does not.
+        // A stream filters by subchannels or not from its beginning, so another one is needed.
         item.stream = 'none';
         item.patient = false;
       }

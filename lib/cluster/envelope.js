@@ -9,7 +9,7 @@
 // or epoch does not open. The key id is derived from the secret and says which of two secrets a sender uses; a host
 // seals with the first of its secrets and opens with any.
 //
-// What does not open is a Refusal with the reason. Whether a counter is new is not its business.
+// What does not open is a Refusal with the reason. Peers.js checks whether a counter is new.
 
 const { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } = require('node:crypto');
 

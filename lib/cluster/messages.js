@@ -26,7 +26,7 @@ const MAX_TEXT = 1024;
 /** How many messages a list may have. */
 const MAX_PARTS = 2048;
 
-/** What a DataProducer may be filtered by. With more subchannels, a path carries all messages. */
+/** By how many subchannels a path may filter. With more, it carries all messages. */
 const MAX_SUBCHANNELS = 4096;
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -146,7 +146,7 @@ const isReachable = ({ address: ip, port, bus }) =>
   bus === undefined ? ip !== undefined && port !== undefined : ip === undefined;
 
 /**
- * What members mean together.
+ * Whether the members fit together.
  *
  * @param {any} message
  */

@@ -5,7 +5,7 @@ export type Entry = {
   id: string;
   label: string;
   protocol: string;
-  /** JSON. */
+  /** As JSON. */
   info: string;
   ordered: boolean;
   maxPacketLifeTime?: number;
@@ -13,7 +13,7 @@ export type Entry = {
   retain?: { messages: number; bytes?: number; maxAge?: number };
 };
 
-/** What takes messages from host to host. */
+/** The way of messages from host to host: UDP, or the bus. */
 export type Carrier = 'pipe' | 'bus';
 
 /** Of an end of a pipe: where it listens for UDP, or the name of its relay on the bus. */
