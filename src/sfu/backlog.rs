@@ -277,7 +277,8 @@ impl Token {
 
 impl Drop for Backlog {
     fn drop(&mut self) {
-        // What is inside has been dropped, too, or nothing counts it any more.
+        // Whatever was inside has been dropped, or is not counted any more: without this, the worker's memory would
+        // keep it.
         self.release(self.charge() as usize);
     }
 }

@@ -10,7 +10,7 @@ use crate::proto::net::SocketId;
 pub(super) enum CascadeStep {
     Transports(IntoIter<TransportKey>),
     Producers(IntoIter<DataProducerKey>),
-    /// DataConsumers of a DataProducer that has closed: each emits that.
+    /// DataConsumers of a DataProducer that has closed: each emits 'dataproducerclose'.
     ConsumersOfProducer(IntoIter<DataConsumerKey>),
     /// DataConsumers of a transport that closes.
     ConsumersOfTransport(IntoIter<DataConsumerKey>),

@@ -71,7 +71,7 @@ impl Sfu {
         self.begin_closing([CascadeStep::Transports(vec![key].into_iter())]);
     }
 
-    /// Removes a DataProducer and its DataConsumers, each of which emits that its DataProducer closed.
+    /// Removes a DataProducer and its DataConsumers, each of which emits 'dataproducerclose'.
     pub(super) fn remove_data_producer(&mut self, key: DataProducerKey) {
         let goes_on = self.is_closing();
         self.detach_data_producer(key);
@@ -142,7 +142,7 @@ impl Sfu {
     }
 
     fn begin_transport(&mut self, key: TransportKey) {
-        // What has arrived keeps its place before the close, for one share.
+        // What has arrived from the peer is routed before the close, as much of it as one share allows.
         self.pump_within(key, self.routed + work::SHARE);
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let producers = CascadeStep::Producers(keys(&transport.data_producers));

@@ -270,7 +270,7 @@ impl DataConsumerMut<'_> {
         }
     }
 
-    /// How many messages it has yet to get from what its DataProducer retains.
+    /// How many retained messages of its DataProducer it has yet to get.
     fn retained_left(&mut self) -> u64 {
         let producer = self.get().producer;
         let retained = self.sfu.data_producers.get(&producer).and_then(|it| it.retained.as_ref());

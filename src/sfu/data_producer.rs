@@ -62,7 +62,7 @@ impl Sfu {
         }
     }
 
-    /// Takes what the other end of a pipe says about the DataProducer whose messages come on this stream.
+    /// Notes whether the DataProducer at the other end of the pipe, whose messages come on this stream, is paused.
     pub(super) fn set_origin_paused(&mut self, key: TransportKey, stream: StreamId, paused: bool) {
         let Some(transport) = self.transports.get_mut(&key) else { return };
         let Some(&key) = transport.producer_streams.get(&stream) else {
@@ -201,8 +201,8 @@ impl DataProducerMut<'_> {
         let is_open = target.receive_stream(*now, id, key);
         let paused = target.origins_paused.remove(&id).unwrap_or(false);
         let producer = self.get();
-        // What may wait is on no such pipe, so there is no stream to release, and no limit of a transport that has its
-        // key.
+        // A DataProducer that may be blocked or have to wait for tokens is never on such a pipe. So it has stopped no
+        // stream of the old transport, and waits for no limit of it.
         debug_assert!(!producer.blocked && !producer.awaits_tokens, "blocked over a pipe");
         producer.transport = to;
         producer.stream = Some(stream);
@@ -262,8 +262,8 @@ impl DataProducerMut<'_> {
         }
     }
 
-    /// Closes the DataProducer and its DataConsumers, each of which emits that its DataProducer closed. The
-    /// peer is asked to close its channel.
+    /// Closes the DataProducer and its DataConsumers, each of which emits 'dataproducerclose'. The peer is asked to
+    /// close its channel.
     pub fn close(self) {
         self.sfu.remove_data_producer(self.key);
     }

@@ -61,8 +61,8 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// How many events that have not been emitted are kept: the first ones, and the latest. An ordinary session
-    /// has fewer changes of any one state; where the history does not matter, the latest is enough.
+    /// How many waiting events of this topic are kept: the first ones, and the latest. An ordinary session has fewer
+    /// changes of any one state; where the history does not matter, the latest is enough.
     pub fn kept(self) -> usize {
         match self {
             Self::IceState(_)
@@ -115,7 +115,7 @@ impl Event {
                     Topic::OriginPause(*key)
                 }
                 DataProducerEvent::Limit(_) => Topic::DataProducerLimit(*key),
-                // Each follows a call of the application, or is the last event.
+                // Each of these follows a call of the application, or is the last event.
                 DataProducerEvent::Drain
                 | DataProducerEvent::LimitPause
                 | DataProducerEvent::LimitClose => return None,
@@ -173,7 +173,7 @@ pub enum DataConsumerEvent {
     Stalled,
     /// Half of the queue is free again after a stall, or another policy applies.
     Unstalled,
-    /// A message waits for which JavaScript's last pull came too early.
+    /// A message is ready to be pulled, after a pull that found none.
     Ready,
     /// The queue was full, so the DataConsumer closes, as its policy says.
     OverflowClose,
@@ -219,7 +219,7 @@ pub enum TransportEvent {
     /// A plain transport learned its peer's address, or the peer of a plain or pipe transport uses another one of
     /// this host's addresses.
     Tuple(Box<TupleInfo>),
-    /// This much exceeded the limit of the transport and was dropped since the last 'limit' event. Emitted at most once
-    /// a second.
+    /// What exceeded the limit of the transport and was dropped since the last 'limit' event. Emitted at most once a
+    /// second.
     Limit(DropCount),
 }

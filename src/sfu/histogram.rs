@@ -49,12 +49,12 @@ impl<const N: usize> Histogram<N> {
         seconds.zip(self.counts)
     }
 
-    /// How many durations are in no bucket, as they are longer.
+    /// How many durations exceed the bounds of all buckets.
     pub fn longer(&self) -> u64 {
         self.longer
     }
 
-    /// All durations together.
+    /// The sum of all durations.
     pub fn sum(&self) -> Duration {
         self.sum
     }

@@ -62,7 +62,7 @@ impl Memory {
         fits
     }
 
-    /// Whether [`Self::try_retain`] would add it.
+    /// Whether [`Self::try_retain`] would find room.
     pub fn may_retain(&self, charge: usize) -> bool {
         let retained = self.retained.load(Ordering::Relaxed).max(0) as u64;
         retained + charge as u64 <= self.max / 2 && self.held() + charge as u64 <= self.max
@@ -89,7 +89,7 @@ impl Memory {
         self.held.fetch_sub(charge as i64, Ordering::Relaxed);
     }
 
-    /// Replaces the charge of a queue that is counted now and then.
+    /// Replaces the charge of a queue that is measured from time to time.
     pub(super) fn change(&self, from: usize, to: usize) {
         self.held.fetch_add(to as i64 - from as i64, Ordering::Relaxed);
     }
@@ -114,7 +114,8 @@ pub(super) enum Waiter {
     Consumer(DataConsumerKey),
 }
 
-/// How often the waiters are looked at. Other threads make room as well, and none of them wakes the worker.
+/// The interval at which waiting entities are checked. Other threads make room as well, and none of them wakes the
+/// worker.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
 
 /// The key of the deadline for the next look. No transport has it: request ids begin with 1.

@@ -83,7 +83,7 @@ impl Sfu {
         Some(outputs.catch_up(messages, key, replay, consumer, transport, Until::Work(end)))
     }
 
-    /// Gives live messages to a DataConsumer that has caught up.
+    /// Lets live messages reach a DataConsumer that has caught up.
     pub(super) fn replay_ended(&mut self, key: DataConsumerKey) {
         let Some(consumer) = self.data_consumers.get_mut(&key) else { return };
         let producer = consumer.producer;
@@ -92,7 +92,7 @@ impl Sfu {
         {
             retained.end_replay(key);
         }
-        // If its queue is full, it holds up the next message.
+        // If the queue is full by now, it holds up the next message.
         if consumer.block.as_mut().is_some_and(|it| it.end(self.now)) {
             self.end_block(producer);
         }
@@ -154,7 +154,7 @@ impl Outputs<'_> {
         while !retained.messages().is_empty() {
             let first = retained.messages().first();
             let delivers = *self.work < end_of_work;
-            // Those for replays alone go before those that are retained.
+            // Messages that are kept for replays alone go before those that are retained.
             let end = match delivers {
                 true => first + 1,
                 false if first < retained.start() => retained.start(),
@@ -168,7 +168,8 @@ impl Outputs<'_> {
                 if !delivers && !replay.closes {
                     let numbers = replay.skip_to(end);
                     let mut lost = messages.count(&numbers);
-                    // A pipe carries all.
+                    // A pipe carries all retained messages: later DataConsumers at the far end may have other
+                    // subscriptions.
                     if !transport.is_pipe() {
                         let limit = end_of_work + work::SHARE;
                         let filtered = self.filtered(&selected, &numbers, consumer, limit);
@@ -191,8 +192,8 @@ impl Outputs<'_> {
         }
     }
 
-    /// Of the messages with these numbers, those that this DataConsumer is not subscribed to, as far as they can be
-    /// found before the work exceeds `limit`.
+    /// Counts those of the messages with these numbers that this DataConsumer is not subscribed to. Looks only until
+    /// the work exceeds `limit`.
     fn filtered(
         &mut self,
         selected: &[Selected<'_>],
@@ -245,7 +246,7 @@ impl Outputs<'_> {
             }
             replay.advance();
             *self.work += work::SKIPPED;
-            // What a replay needs is here.
+            // All messages that a replay needs are kept, so this one is there.
             let Some(retained) = messages.get(number) else { continue };
             let RetainedMessage { message, selector, since, .. } = retained;
             let offered = Offered {

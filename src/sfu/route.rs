@@ -89,7 +89,7 @@ impl Sfu {
         self.charge_peer(key, self.work - before);
     }
 
-    /// A peer's message has cost this.
+    /// Charges the routing of a peer's message to the peer.
     pub(super) fn charge_peer(&mut self, key: TransportKey, cost: u64) {
         self.routed += cost;
         if let Some(transport) = self.transports.get_mut(&key) {
@@ -241,7 +241,8 @@ impl Sfu {
         }
     }
 
-    /// Likewise hands the held messages of a DataConsumer to JavaScript.
+    /// Hands the held messages of a DataConsumer to JavaScript until that has cost `limit`. The rest gets its turn
+    /// later.
     pub(super) fn release_to_javascript(&mut self, key: DataConsumerKey, limit: u64) {
         let end = self.work + limit;
         while let Some(consumer) = self.data_consumers.get_mut(&key) {

@@ -1,4 +1,4 @@
-//! Where messages come from that another thread hands over: their caller may let them wait.
+//! The sources of messages that come from another thread. The runtime may keep these messages waiting.
 
 use super::Sfu;
 use super::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
@@ -52,7 +52,7 @@ impl Sfu {
         transports.flat_map(|key| self.sources_on_transport(key))
     }
 
-    /// Counts messages that will not be routed, because what they were sent to closes.
+    /// Counts messages that are not routed, because the entity that they were sent to closes.
     pub fn count_dropped_at_close(&mut self, messages: u64) {
         self.messages_dropped_at_close += messages;
     }

@@ -323,7 +323,7 @@ impl Sfu {
         self.time_of(at).as_millis() as u64
     }
 
-    /// A time on the same clock, exactly.
+    /// The same time, as a duration that is not rounded.
     pub(super) fn time_of(&self, at: Instant) -> Duration {
         let (origin, uptime) = self.clock;
         uptime + at.saturating_duration_since(origin)

@@ -16,9 +16,9 @@ use super::entity::transport::counters::TransportTotals;
 /// See the documentation of the module.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
-    /// Those that have closed.
+    /// The counters of DataProducers that have closed.
     pub(super) producers: ProducerTotals,
-    /// Those that have closed.
+    /// The counters of DataConsumers that have closed.
     consumers: ConsumerTotals,
     /// Messages that JavaScript has found too old after their DataConsumers had closed.
     late: Arc<AtomicU64>,

@@ -101,7 +101,7 @@ pub struct TunnelStream {
     low: LowWatermark,
     /// The charge that may be handed over before the other end has taken it. 0: no limit.
     window: AtomicU64,
-    /// The charge that the other end has taken and not given credit for. Only the other end uses it.
+    /// The charge that the other end has taken and not given credit for yet. Only the other end uses this.
     taken: AtomicU64,
 }
 
@@ -189,7 +189,7 @@ impl OpenStream {
         self.waiting.push_back(QueuedItem::Message(message));
     }
 
-    /// Whether the first one of those that wait may leave.
+    /// Whether the first item that waits may leave.
     fn is_ready(&self) -> bool {
         match self.waiting.front() {
             Some(QueuedItem::Message(_)) => self.governed.is_none() || self.has_credit(),
@@ -198,7 +198,7 @@ impl OpenStream {
         }
     }
 
-    /// Puts it into [`Tunnel::ready`], unless it is there already for what waits.
+    /// Puts the stream into [`Tunnel::ready`], unless it is there already for what waits.
     fn begin_turn(&mut self, ready: &mut VecDeque<(StreamId, u64)>) {
         if self.governed.is_none() || self.ready == 0 {
             self.ready += 1;
@@ -206,7 +206,7 @@ impl OpenStream {
         }
     }
 
-    /// Takes out what waits first.
+    /// Removes the first item that waits, and counts it as left.
     fn leave(&mut self) -> Option<TunnelFrame> {
         Some(match self.waiting.pop_front()? {
             QueuedItem::Message(message) => {
@@ -230,7 +230,7 @@ impl OpenStream {
         }
     }
 
-    /// Drops the oldest routed message that waits here, and takes it out of `total`. Returns whether there was one.
+    /// Drops the oldest routed message that waits here, and subtracts it from `total`. Returns whether there was one.
     fn replace_oldest(&mut self, total: &Backlog) -> bool {
         let place = self.waiting.iter().position(|it| it.routed().is_some());
         let Some(QueuedItem::Message(oldest)) = place.and_then(|it| self.waiting.remove(it)) else {
@@ -556,7 +556,7 @@ impl Tunnel {
             TunnelFrame::OpenAck if self.state == SctpState::Connecting => {
                 self.enter(SctpState::Connected);
             }
-            // This end is not ready yet; its own Open will be answered.
+            // This end is not ready yet. Once it is, it sends an Open of its own, which the other end answers.
             TunnelFrame::Open | TunnelFrame::OpenAck => {}
             TunnelFrame::Message(message) => return Some(self.arrive(*message)),
             TunnelFrame::Control(stream, payload) => {

@@ -13,40 +13,41 @@ use super::subchannels::{Selector, Subchannels};
 /// message. `driver.rs` has the parts.
 pub const SHARE: u64 = 500_000;
 
-/// What one of several that share a part may take before the next one's turn comes.
+/// What each of several entities that share a part may take before it is the turn of the next.
 pub const QUANTUM: u64 = SHARE / 8;
 
-/// A job from another thread that is moved to where it waits.
+/// Moving a job of another thread to the lane where it waits.
 pub const MOVE: u64 = 30;
-/// A job that is done.
+/// Taking a job of any kind.
 pub const JOB: u64 = 30;
-/// A job that is a call.
+/// Doing a job that is a call.
 pub const CALL: u64 = 1500;
-/// A byte of the answer to a call.
+/// Each byte of the answer to a call.
 pub const ANSWER_BYTE: u64 = 2;
 
-/// A message, and for each DataConsumer of its DataProducer what happens to it there.
+/// Routing a message; and for each DataConsumer, that it is skipped, or that the message goes to JavaScript or to a
+/// peer.
 pub(super) const MESSAGE: u64 = 100;
 pub(super) const SKIPPED: u64 = 10;
 pub(super) const TO_JAVASCRIPT: u64 = 50;
 pub(super) const TO_PEER: u64 = 150;
 
-/// A transport that is asked for datagrams, and a byte of these.
+/// Asking a transport for datagrams, and each byte of these.
 pub(super) const POLL: u64 = 1000;
 pub(super) const BYTE_OUT: u64 = 2;
 
-/// Messages with the same subchannels that a replay skips.
+/// Leaving out a group of messages with the same subchannels in a replay.
 pub(super) const SELECTED: u64 = 40;
 
-/// A deadline that has come.
+/// Handling a deadline.
 pub(super) const DEADLINE: u64 = 1000;
 
-/// What closes with something that is closed.
+/// Closing an entity.
 pub(super) const CLOSE_CONSUMER: u64 = 300;
 pub(super) const CLOSE_PRODUCER: u64 = 500;
 pub(super) const CLOSE_TRANSPORT: u64 = 10_000;
 
-/// An entity whose counters are added up.
+/// Adding up the counters of an entity.
 pub(super) const COUNTED: u64 = 50;
 
 /// Comparing the subchannels of a message with those of a DataConsumer.

@@ -62,11 +62,11 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) paused: bool,
     /// Whether it is on a pipe whose far end does not exist yet.
     waits_for_start: bool,
-    /// Whether live messages skip it: it is paused, or gets them from what its DataProducer retains.
+    /// Whether live messages skip it: it is paused, or still gets retained ones.
     pub(in crate::sfu) skips: bool,
     /// Whether messages for it are dropped: it is paused and does not hold them, or has yet to start.
     pub(in crate::sfu) pauses: bool,
-    /// Whether it is getting what its DataProducer retains.
+    /// Whether retained messages are being replayed to it.
     pub(in crate::sfu) replays: bool,
     /// Whether it holds messages that come during a pause.
     pub(in crate::sfu) holds: bool,
@@ -78,14 +78,14 @@ pub(in crate::sfu) struct DataConsumer {
     tokens: VecDeque<Token>,
     /// Whether it is in the list of those that release held messages.
     pub(in crate::sfu) releases: bool,
-    /// Whether it has yet to get what its DataProducer retains.
+    /// Whether the replay of retained messages to it has yet to begin.
     pub(in crate::sfu) awaits_retained: bool,
     /// Whether its DataProducer shows that it is paused.
     pub(in crate::sfu) producer_paused: bool,
     pub(in crate::sfu) subchannels: Subchannels,
     /// On a pipe: whether it carries only messages without subchannels if it has no subscriptions.
     pub(in crate::sfu) strict_subchannels: bool,
-    /// What its DataProducer received and this consumer accepted.
+    /// The messages that its DataProducer received and it accepted.
     pub(in crate::sfu) sent: MessageTally,
     pub(in crate::sfu) not_sent: NotSent,
     pub(in crate::sfu) direct: DirectSends,
@@ -98,13 +98,14 @@ pub(in crate::sfu) struct DataConsumer {
     pub(in crate::sfu) policy: QueuePolicy,
     /// Present if it may hold up its DataProducer.
     pub(in crate::sfu) block: Option<Box<Block>>,
-    /// For how long it may do so within a minute. `None`: without limit.
+    /// For how long it may hold up its DataProducer within a minute. `None`: without limit.
     pub(in crate::sfu) block_timeout: Option<Duration>,
     /// How much the current overflow has dropped so far.
     pub(in crate::sfu) dropping: Option<DropCount>,
-    /// What had been replaced when [`Self::count_replaced`] last looked.
+    /// The messages that had been replaced when [`Self::count_replaced`] was last called.
     replaced: MessageTally,
-    /// What was replaced before it entered the queue: retained messages that could not be kept until there was room.
+    /// The messages that were replaced before they entered the queue: retained ones that could not be kept until there
+    /// was room.
     pub(in crate::sfu) replaced_early: MessageTally,
 }
 
@@ -120,12 +121,12 @@ pub(in crate::sfu) struct ConsumerTotals {
 }
 
 impl ConsumerTotals {
-    /// Adds the counters of one that is open.
+    /// Adds the counters of an open DataConsumer.
     pub(in crate::sfu) fn add(&mut self, consumer: &DataConsumer) {
         self.add_counters(consumer, |queue| queue.tally().dropped());
     }
 
-    /// Adds the counters of one that closes. `late` counts the messages that JavaScript still finds too old.
+    /// Adds the counters of a DataConsumer that closes. `late` counts the messages that JavaScript still finds too old.
     pub(in crate::sfu) fn add_closed(&mut self, consumer: &DataConsumer, late: &Arc<AtomicU64>) {
         self.add_counters(consumer, |queue| queue.count_late(late));
     }
@@ -148,7 +149,7 @@ impl ConsumerTotals {
     }
 }
 
-/// The messages of its DataProducer that a DataConsumer did not send.
+/// Why a DataConsumer did not send messages of its DataProducer.
 #[derive(Debug, Default, Clone)]
 pub(in crate::sfu) struct NotSent {
     /// The sum of the messages that were not accepted: `full`, `too_large` and `unsendable`.
@@ -266,15 +267,15 @@ impl DataConsumer {
         }
     }
 
-    /// Applies its pauses. Returns true the first time that it is not paused: then it gets what its DataProducer
-    /// retains.
+    /// Applies its pauses. Returns true the first time that it is not paused: then its DataProducer's retained messages
+    /// are replayed to it.
     pub(in crate::sfu) fn begins(&mut self) -> bool {
         self.pauses = self.waits_for_start || (self.paused && !self.holds);
         self.skips = self.pauses || self.replays;
         !self.pauses && std::mem::take(&mut self.awaits_retained)
     }
 
-    /// Sets whether it is still getting what its DataProducer retains.
+    /// Sets whether retained messages are still being replayed to it.
     pub(in crate::sfu) fn set_replays(&mut self, replays: bool) {
         self.replays = replays;
         self.skips = self.pauses || replays;
@@ -350,8 +351,7 @@ impl DataConsumer {
         !std::mem::replace(&mut self.waits, true)
     }
 
-    /// Shows JavaScript how many bytes are still queued for the peer. Returns false if there is nothing more to
-    /// follow.
+    /// Shows JavaScript how many bytes are still queued for the peer. Returns false once nothing waits.
     pub(in crate::sfu) fn still_waits(&mut self, amount: usize) -> bool {
         self.publish_buffered_amount(amount);
         self.waits = amount > 0 || self.awaits_room();

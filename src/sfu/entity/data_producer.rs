@@ -68,12 +68,13 @@ pub(in crate::sfu) struct DataProducer {
     pub(in crate::sfu) protocol: String,
     /// Whether the application has paused it, which stops routing.
     pub(in crate::sfu) paused: bool,
-    /// Behind a pipe: whether the DataProducer at the other end is paused. It stops its messages itself.
+    /// Behind a pipe: whether the DataProducer at the other end is paused. That one stops the messages; here it is only
+    /// shown.
     pub(in crate::sfu) origin_paused: bool,
     pub(in crate::sfu) consumers: Roster<DataConsumerKey>,
-    /// How many of them may hold it up.
+    /// How many of its DataConsumers may hold it up.
     pub(in crate::sfu) blockers: u32,
-    /// How many hold it up now.
+    /// How many of its DataConsumers hold it up now.
     pub(in crate::sfu) blocking: u32,
     /// Whether its source waits: for a DataConsumer, for tokens, or until held messages are routed.
     pub(in crate::sfu) blocked: bool,

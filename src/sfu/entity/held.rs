@@ -11,7 +11,7 @@ use crate::sfu::subchannels::Selector;
 #[derive(Debug, Default)]
 pub(in crate::sfu) struct Held {
     queue: VecDeque<HeldMessage>,
-    /// How many have been released.
+    /// How many messages have been released.
     released: u64,
     /// Requests of `drained()`, each with the value of `released` at which it is answered.
     fences: VecDeque<(u64, u32)>,
@@ -32,7 +32,7 @@ pub(in crate::sfu) struct HeldMessage {
 pub(in crate::sfu) enum Releasing {
     Producer(DataProducerKey),
     Consumer(DataConsumerKey),
-    /// A new DataConsumer, which gets what its DataProducer retains.
+    /// A new DataConsumer, to which the retained messages of its DataProducer are replayed.
     Replay(DataConsumerKey),
 }
 

@@ -39,7 +39,7 @@ pub(in crate::sfu) struct Retained {
     replays: FxHashMap<DataConsumerKey, Replay>,
 }
 
-/// The DataConsumers that have not caught up.
+/// The replays that are not over, by DataConsumer.
 pub(in crate::sfu) type Replays = FxHashMap<DataConsumerKey, Replay>;
 
 /// The messages that are kept, retained or for replays alone. They are numbered as they come.
@@ -116,7 +116,7 @@ impl RetainedMessages {
         self.get(number).map_or(self.payload, |it| it.payload_before)
     }
 
-    /// The messages with these numbers.
+    /// Counts the messages with these numbers.
     pub(in crate::sfu) fn count(&self, numbers: &[Range<u64>]) -> DropCount {
         let mut count = DropCount::default();
         for Range { start, end } in numbers {
@@ -126,7 +126,7 @@ impl RetainedMessages {
         count
     }
 
-    /// The messages with a selector and a number below `end`, by their selectors.
+    /// Groups the messages that have a selector and a number below `end` by their selectors.
     pub(in crate::sfu) fn select(&self, end: u64) -> Vec<Selected<'_>> {
         let mut all: Vec<Selected<'_>> = Vec::new();
         let mut places = HashMap::with_hasher(FxRandomState::default());
@@ -150,12 +150,13 @@ impl RetainedMessages {
 #[derive(Debug)]
 pub(in crate::sfu) struct Selected<'a> {
     pub(in crate::sfu) selector: &'a Arc<Selector>,
-    /// For each of them the number of the next message, and the payload of all of them so far.
+    /// After each message, in order: the number after its own, and the payload of all messages here up to it. (0, 0)
+    /// comes first.
     messages: Vec<(u64, u64)>,
 }
 
 impl Selected<'_> {
-    /// Those with these numbers.
+    /// Counts those of them that have these numbers.
     pub(in crate::sfu) fn count(&self, numbers: &[Range<u64>]) -> DropCount {
         let until = |end: u64| {
             let count = self.messages.partition_point(|(next, _)| *next <= end);
@@ -266,7 +267,7 @@ impl Retained {
         self.pop_before(number);
     }
 
-    /// Drops what was kept for replays alone, if there are none.
+    /// Drops the messages that were kept for replays alone, if there are no replays.
     fn trim(&mut self) {
         if self.replays.is_empty() {
             self.pop_before(self.start);
@@ -332,7 +333,7 @@ impl Retained {
         ended.map_or(0, |it| it.left(self.messages.end()))
     }
 
-    /// Drops what replays that have been removed have needed.
+    /// Drops the messages that only replays which have been removed had needed.
     pub(in crate::sfu) fn drop_unneeded(&mut self) {
         if self.replays.is_empty() {
             self.replays = FxHashMap::default();
@@ -347,8 +348,8 @@ impl Retained {
         }
     }
 
-    /// Makes the far end of the pipe on which this DataConsumer is clear what it retains once it has got all that is
-    /// kept now. Returns false if it has got that already.
+    /// Has the far end of a pipe clear what it retains, once this DataConsumer on the pipe has got all that is kept
+    /// now. Returns false if it has got that already.
     pub(in crate::sfu) fn clear_behind(&mut self, consumer: DataConsumerKey) -> bool {
         let replay = self.replays.get_mut(&consumer);
         replay.map(|it| it.clear = Some(self.messages.end())).is_some()
@@ -359,7 +360,7 @@ impl Retained {
         self.replays.get(&consumer).map_or(0, |it| it.left(self.messages.end()))
     }
 
-    /// How many messages all of them are yet to get.
+    /// How many messages all DataConsumers together are yet to get.
     pub(in crate::sfu) fn left_in_all(&self) -> u64 {
         self.replays.values().map(|it| it.left(self.messages.end())).sum()
     }
@@ -371,7 +372,7 @@ impl Drop for Retained {
     }
 }
 
-/// What a DataConsumer is yet to get.
+/// The messages that a DataConsumer is yet to get.
 #[derive(Debug)]
 pub(in crate::sfu) struct Replay {
     /// The numbers that it is to get, in order. The last range is open, unless the DataConsumer is paused.
@@ -437,7 +438,8 @@ impl Replay {
         self.ranges.iter().map(|it| it.end.min(end).saturating_sub(it.start)).sum()
     }
 
-    /// Ends what the DataConsumer gets at the message with this number, or lets it get messages from there on again.
+    /// Leaves out the messages from this number on, as the DataConsumer is paused, or includes those from there on
+    /// again.
     fn set_paused(&mut self, paused: bool, number: u64) {
         match self.ranges.back_mut() {
             Some(open) if open.end == OPEN => {

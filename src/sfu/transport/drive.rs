@@ -138,7 +138,7 @@ impl Sfu {
         }
     }
 
-    /// Looks again at one that has met the maximum of the worker's memory, in a moment.
+    /// Has an entity checked again in a moment, as it has met the maximum of the worker's memory.
     pub(in crate::sfu) fn wait_for_memory(&mut self, waiter: Waiter) {
         if self.memory.is_some() {
             self.waiters.insert(waiter);
@@ -461,7 +461,7 @@ fn log_end(transport: &Transport) {
     }
 }
 
-/// The targets of these lines are what `logTags` asks for.
+/// The targets of these lines are those that `logTags` selects.
 fn log_event(id: Uuid, event: &TransportEvent) {
     match event {
         TransportEvent::IceState(state, _) => {
@@ -471,7 +471,7 @@ fn log_event(id: Uuid, event: &TransportEvent) {
             let ip = it.remote_ip.as_deref().unwrap_or_default();
             log::debug!(target: "ice", "transport {id}: the peer is at {ip} port {}", it.remote_port);
         }
-        // Logged with the channel.
+        // This event is logged where the channel is opened.
         TransportEvent::DataChannel(_) => {}
         TransportEvent::DtlsState(DtlsState::Failed, _, reason) => {
             let why = reason.as_ref().map(|it| &*it.message).unwrap_or_default();

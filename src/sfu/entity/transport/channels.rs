@@ -97,7 +97,7 @@ impl Channels {
         (true, former)
     }
 
-    /// Keeps a message, if it is of one of these channels and there is room. Returns whether it did.
+    /// Keeps a message, if it is of one of these channels and there is room. Returns whether the message was kept.
     pub(in crate::sfu) fn keep(&mut self, stream: StreamId, message: &Message) -> bool {
         let charge = message.amount().charge;
         let fits = self.messages < MAX_MESSAGES && self.bytes + charge <= MAX_BYTES;
@@ -131,7 +131,8 @@ impl Channels {
         self.list.iter().find(|it| it.keeps).map(|it| it.until)
     }
 
-    /// Ends the time of channels, and returns their messages, which stay unrouted, with their streams.
+    /// Ends the time of channels that have been kept for long enough. Returns their streams and messages, which stay
+    /// unrouted.
     pub(in crate::sfu) fn expire(&mut self, now: Instant) -> Vec<(StreamId, Message)> {
         let mut expired = Vec::new();
         for it in self.list.iter_mut().filter(|it| it.keeps && it.until <= now) {

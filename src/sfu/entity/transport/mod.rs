@@ -52,9 +52,9 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) data_consumers: Roster<DataConsumerKey>,
     pub(in crate::sfu) producer_streams: FxHashMap<StreamId, DataProducerKey>,
     pub(in crate::sfu) consumer_streams: FxHashMap<StreamId, DataConsumerKey>,
-    /// On a pipe: streams without a DataProducer yet, and whether their origin is paused.
+    /// On a pipe: whether the origin of a stream is paused, for streams that have no DataProducer yet.
     pub(in crate::sfu) origins_paused: FxHashMap<StreamId, bool>,
-    /// The streams whose far end was last shown a pause.
+    /// The streams whose far end was told last that the DataProducer is paused.
     pub(in crate::sfu) shown_paused: FxHashSet<StreamId>,
     /// Channels that the peer has opened in band and that no DataProducer has adopted, once there was one.
     pub(in crate::sfu) channels: Option<Box<Channels>>,
@@ -74,7 +74,7 @@ pub(in crate::sfu) struct Transport {
     pub(in crate::sfu) discarded: DropCount,
     in_totals: InTotals,
     pub(in crate::sfu) dirty: bool,
-    /// What the association counts in the worker's memory.
+    /// The charge of the association as last added to the worker's memory.
     counted: usize,
     /// Present while packets are captured.
     pub(in crate::sfu) captures: Option<Box<Captures>>,

@@ -33,7 +33,7 @@ const REMEMBERED: Duration = Duration::from_millis(2500);
 /// How many such streams are remembered.
 const MAX_REMEMBERED: usize = 1024;
 
-/// The shortest time between two searches for those that are too old.
+/// The shortest time between two searches for remembered streams that are too old.
 const SWEEPS: Duration = Duration::from_millis(100);
 
 /// Streams that the far end has closed before there was a DataProducer, and when.

@@ -14,7 +14,7 @@ const LOOKS: usize = 32;
 pub(super) enum Use {
     /// The id may be given out.
     Free,
-    /// It was closed a short time ago; those behind it, even later.
+    /// The id was closed a short time ago. Those behind it in the list were closed even later.
     Rests,
     /// It is in use by something else.
     Taken,
@@ -36,7 +36,7 @@ impl ReleasedStreams {
         }
     }
 
-    /// Takes the first one that is free.
+    /// Takes the first id that is free.
     pub(super) fn take(&mut self, use_of: impl Fn(StreamId) -> Use) -> Option<StreamId> {
         for _ in 0..self.order.len().min(LOOKS) {
             let stream = *self.order.front()?;

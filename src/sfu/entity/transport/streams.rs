@@ -163,8 +163,8 @@ impl Transport {
         !is_over
     }
 
-    /// Ends that, unless another DataProducer has the stream now: the far end of a pipe may have closed the stream and
-    /// opened it again. Returns whether the DataProducer still had the stream.
+    /// Takes the messages on `stream` away from the DataProducer, unless another one has the stream now: the far end of
+    /// a pipe may have closed the stream and opened it again. Returns whether the DataProducer still had it.
     pub(in crate::sfu) fn forget_producer_stream(
         &mut self,
         stream: StreamId,
@@ -297,12 +297,12 @@ impl Transport {
         }
     }
 
-    /// Takes what was kept. Returns whether the stream was stopped.
+    /// Delivers again what the peer sends on `stream`, first what was kept. Returns whether the stream was stopped.
     pub(in crate::sfu) fn resume_stream(&mut self, stream: StreamId) -> bool {
         self.sctp_mut().is_some_and(|sctp| sctp.resume_stream(stream))
     }
 
-    /// Whether the queue for `stream` is full, and not empty.
+    /// Whether the queue for `stream` is full and holds a routed message, which will make room.
     pub(in crate::sfu) fn is_shut(&self, stream: StreamId) -> bool {
         match self.tunnel() {
             Some(tunnel) => tunnel.is_shut(stream),
