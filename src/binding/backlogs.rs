@@ -11,7 +11,8 @@ use crate::sfu::backlog::Backlog;
 
 #[derive(Default)]
 pub(super) struct Backlogs {
-    /// Those of DataConsumers that are not answered yet: a message with such a key is for an older DataConsumer.
+    /// The backlogs of DataConsumers whose creation has not been answered yet. A message with such a key is for an
+    /// older DataConsumer.
     requested: FxHashMap<u32, Arc<Backlog>>,
     open: FxHashMap<u32, Arc<Backlog>>,
 }
@@ -21,8 +22,8 @@ impl Backlogs {
         self.requested.insert(key, backlog);
     }
 
-    /// Notes that an answer was handed out. Every message behind it with its key is of the DataConsumer that it is
-    /// about, if any.
+    /// Notes that an answer was handed out. Every message after it with its key belongs to the DataConsumer that it is
+    /// about, if it is about one.
     pub(super) fn answered(&mut self, key: u32) {
         if let Some(backlog) = self.requested.remove(&key) {
             self.open.insert(key, backlog);

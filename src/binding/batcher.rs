@@ -43,7 +43,7 @@ pub(super) struct Batcher {
     /// Whether a message was sent or a job gathered since the last [`Self::flush`]. If so, the next
     /// message is gathered, too, and comes after it.
     begun: Cell<bool>,
-    /// What waits for JavaScript.
+    /// The backlogs of the messages that wait for JavaScript.
     pub(super) backlogs: RefCell<Backlogs>,
     /// What the worker's queues may hold together, if its settings limit that.
     pub(super) memory: OnceCell<Arc<Memory>>,

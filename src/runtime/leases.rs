@@ -127,7 +127,7 @@ impl Table {
 /// The ports of one space that are not worth asking for.
 #[derive(Debug)]
 struct UsedPorts {
-    /// A bit for each port that is in one of the others.
+    /// A bit for each port that is in `ours` or in `refused`.
     bits: Box<[u64; 1024]>,
     /// The ports of this process.
     ours: FxHashMap<u16, HeldPort>,

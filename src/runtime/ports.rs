@@ -106,7 +106,7 @@ fn find_port(
             },
         }
     }
-    // What only other processes share was bound above.
+    // Ports that only other processes share have been bound above, like free ones.
     if shares
         && let Some(lease) = Lease::shared(space, range)
         && bind(lease.port).is_ok()
@@ -196,7 +196,7 @@ mod tests {
             let tries = [(); 4].map(|()| find_sharing(space, range, shares, |_| false).1);
             let rest = 700 - TRIES + SECOND_TRIES;
             assert_eq!(tries, [TRIES, rest, SECOND_TRIES, SECOND_TRIES]);
-            // One that has become free is found among those that were refused.
+            // A port that has become free is found among those that were refused before.
             let found = [(); 3].map(|()| find_sharing(space, range, shares, |it| it == 1234).0);
             assert_eq!(found.iter().flatten().map(|it| it.port).next(), Some(1234));
         }

@@ -60,7 +60,7 @@ pub(super) struct TcpPort {
     waker: Waker,
     /// Whether the listener accepts on all addresses of this host.
     is_wildcard: bool,
-    /// The last member, as the port is free once the listener has been closed.
+    /// The last member, and so dropped after the listener: only then is the port free.
     _lease: Lease,
 }
 

@@ -51,7 +51,7 @@ pub(super) struct UdpPort {
     /// Addresses to which the kernel sends single datagrams but no segments: the network device lacks what
     /// that takes, or its MTU is smaller than a segment.
     unsegmented: HashSet<IpAddr, FxRandomState>,
-    /// The last member, as the port is free once the socket has been closed.
+    /// The last member, and so dropped after the socket: only then is the port free.
     _lease: Lease,
 }
 
@@ -158,7 +158,7 @@ impl UdpPort {
                 *left = 0..received.as_ref().map_or(0, |count| *count);
                 received
             } else {
-                // In an earlier turn. The socket may have more.
+                // They were received in an earlier turn, so the socket may have more.
                 Ok(RECEIVES)
             };
             while let Some(index) = left.next() {
