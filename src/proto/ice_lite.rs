@@ -71,23 +71,23 @@ pub enum IceEvent {
 /// The Binding requests that have arrived, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StunCounters {
-    /// All of them.
+    /// All Binding requests.
     pub received: u64,
-    /// Authentic and accepted.
+    /// Requests that were authentic and accepted.
     pub valid: u64,
-    /// With a username fragment that is not ours.
+    /// Requests with a username fragment that is not ours.
     pub wrong_username: u64,
-    /// With our username fragment, but signed with another password.
+    /// Requests with our username fragment, but signed with another password.
     pub wrong_integrity: u64,
-    /// Authentic, but the peer claims to be controlled.
+    /// Authentic requests of a peer that claims to be controlled.
     pub role_conflict: u64,
-    /// Malformed, or without what a check needs.
+    /// Requests that are malformed, or lack what a check needs.
     pub malformed: u64,
-    /// Over the quota, and not examined.
+    /// Requests over the quota, which were not examined.
     pub over_quota: u64,
-    /// Where the last accepted one came from.
+    /// Where the last accepted request came from.
     pub valid_from: Option<SocketAddr>,
-    /// Where the last rejected one came from.
+    /// Where the last rejected request came from.
     pub refused_from: Option<SocketAddr>,
 }
 
@@ -352,7 +352,7 @@ impl IceLite {
                 self.events.push_back(IceEvent::TupleRemoved(evicted.tuple));
             }
         }
-        // Most peers have one.
+        // Most peers have one tuple.
         self.tuples.reserve_exact(1);
         self.tuples.push(ValidTuple { tuple, last_heard: now });
         self.events.push_back(IceEvent::TupleAdded(tuple));

@@ -47,11 +47,11 @@ impl QueuePolicy {
 /// What happened to the messages that were routed to a queue with a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueTally {
-    /// Those that wait.
+    /// The messages that wait.
     pub waiting: MessageTally,
-    /// Those whose place newer ones have taken.
+    /// The messages whose place newer ones have taken.
     pub replaced: MessageTally,
-    /// Those that waited longer than [`QueuePolicy::max_delay`].
+    /// The messages that waited longer than [`QueuePolicy::max_delay`].
     pub stale: MessageTally,
 }
 
@@ -65,9 +65,9 @@ impl QueueTally {
 /// How many accepted messages the policies of queues have dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QueueDrops {
-    /// Those whose place newer ones have taken.
+    /// The messages whose place newer ones have taken.
     pub replaced: u64,
-    /// Those that waited too long.
+    /// The messages that waited too long.
     pub stale: u64,
 }
 

@@ -59,7 +59,7 @@ pub struct Association {
     control_packet: Option<Bytes>,
     end_reason: Option<EndReason>,
     arrivals: Arrivals,
-    /// Whether the peer has to know the present window.
+    /// Whether the present window has to be announced to the peer.
     announces: bool,
     counters: SctpCounters,
     /// What [`Self::transmission`] returns once the association has ended.

@@ -74,7 +74,7 @@ impl CpuBudget {
 
     fn refund(&mut self, now: Instant) {
         let since = *self.since.get_or_insert(now);
-        // Most calls of a turn are about the same time.
+        // Most calls of a turn pass about the same time.
         if now <= since {
             return;
         }

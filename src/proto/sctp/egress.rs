@@ -25,7 +25,7 @@ pub(super) struct Window {
     pub(super) size: u32,
     /// The most that SACKs announce.
     pub(super) announced: u32,
-    /// What fills it beside that which sctp-proto holds.
+    /// How many bytes fill it beside those that sctp-proto holds.
     pub(super) beside: u32,
 }
 
@@ -133,7 +133,7 @@ impl Egress<'_> {
         match chunk.kind {
             kind::SACK => return self.record_sack(packet, chunk),
             kind::RECONFIG => return self.record_reset_requests(chunk),
-            // sctp-proto repeats the chunk until everything that was sent has arrived.
+            // The chunk waits until everything that was sent has arrived: sctp-proto repeats it.
             kind::SHUTDOWN_ACK if !self.control.is_empty() => return EgressAction::Wait,
             _ => {}
         }

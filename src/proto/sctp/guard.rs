@@ -211,7 +211,7 @@ impl Guard {
             reconfigs: 0,
         };
         let mut chunks = chunks.enumerate();
-        // The TSN that the request just ahead names.
+        // The last TSN that the request to reset streams just before this chunk names.
         let mut named = None;
         while let Some((index, chunk)) = chunks.next() {
             let chunk = chunk.map_err(|_| PacketDrop::Malformed)?;
@@ -219,7 +219,7 @@ impl Guard {
                 return Err(PacketDrop::Unexpected);
             }
             if named.is_some_and(|last| data::is_missing(ledger, &chunk, last)) {
-                // It has been moved ahead of the request.
+                // This chunk has been moved ahead of the request.
                 continue;
             }
             match chunk.kind {

@@ -231,7 +231,7 @@ impl<'a> Sack<'a> {
         })
     }
 
-    /// One with a window of 0 and nothing beyond the cumulative TSN.
+    /// A SACK with a window of 0 and nothing beyond the cumulative TSN.
     pub(super) fn plain(cumulative: u32) -> Self {
         Self { cumulative, window: 0, gaps: &[], duplicates: &[] }
     }

@@ -10,12 +10,12 @@ use super::super::init::{self, Greeting};
 use super::super::ppid;
 use super::super::wire::{CHUNK_HEADER, Init, kind, parameter};
 
-/// When a request to reset streams is repeated first; then the time doubles. sctp-proto sends no DATA and so measures
-/// no round trip: this takes the place of the RTO of RFC 6525 §5.1.1.
+/// When a request to reset streams is first repeated; the interval then doubles. sctp-proto sends no DATA and so
+/// measures no round trip: this takes the place of the RTO of RFC 6525 §5.1.1.
 const RESET_TIMEOUT_MS: u64 = 300;
 const MAX_RESET_TIMEOUT_MS: u64 = 5000;
 
-/// Requests to reset streams are repeated this often.
+/// How often a request to reset streams is repeated.
 const RESET_RETRANSMITS: usize = 8;
 
 /// The endpoint that makes one association.

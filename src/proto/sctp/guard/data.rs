@@ -13,7 +13,7 @@ use crate::proto::message::{Ppid, StreamId};
 /// the peer resets its stream, because no call reads it. No data channel has this id (RFC 8832 §6).
 pub(in super::super) const DISCARD_STREAM: StreamId = u16::MAX;
 
-/// So many duplicates are reported in one SACK.
+/// The most duplicates that one SACK reports.
 const MAX_DUPLICATES: usize = 64;
 
 /// Decides about a DATA chunk. One too far beyond the first missing TSN is stripped.

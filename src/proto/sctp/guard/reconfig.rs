@@ -33,7 +33,7 @@ pub(super) fn verdict(
         }
     }
     if is_addition {
-        // sctp-proto must not know the stream that the addition is written as a reset of.
+        // The addition is written as the reset of a stream that sctp-proto must not know.
         if ledger.discards || ahead(effects).any(|data| data.stream == DISCARD_STREAM) {
             return ChunkVerdict::Strip;
         }
