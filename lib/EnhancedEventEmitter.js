@@ -89,7 +89,7 @@ function onReportError(emitter, thrown, observed) {
     logger.error("a listener of 'listenererror' threw", asError(thrown));
     warnOnce(emitter, 'listenererror', thrown, observed);
   } catch {
-    // There is no stack left.
+    // The stack is exhausted.
   }
 }
 

@@ -113,7 +113,7 @@ pub(super) struct Guard {
     gap_limit: GapLimit,
     max_streams: usize,
     budget: CpuBudget,
-    /// What each packet to the peer takes of it. A router is sent what it consumes for many.
+    /// What each packet to the peer takes of the budget: nothing if the peer is a router, which consumes for many.
     packet_cost: u64,
     pending: PendingEffects,
     /// HEARTBEATs of ours without an answer.
