@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use arrayvec::ArrayVec;
 
-/// Larger than what is allocated at once.
+/// A vector whose memory is too large to be allocated for all elements at once: it grows.
 type Large = ArrayVec<[u8; 400], 3>;
 
 #[test]

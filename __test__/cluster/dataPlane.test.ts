@@ -26,7 +26,7 @@ test('a tunnel begins with the first message that it carries', async () => {
       const { native } = coreOf(made as any) as any;
       const { start } = native;
       native.start = (id: number) => {
-        // Comes before the tunnel can carry it.
+        // This message comes before the tunnel can carry it.
         dataProducer.send('between');
         start.call(native, id);
       };

@@ -42,7 +42,7 @@ async function sending(ms: number): Promise<void> {
   }
 }
 
-/** What `b` has lost and was said to have missed. Its consumer must be open. */
+/** How many messages `b` has lost, and how many were reported to it as missed. Its consumer must be open. */
 function lost(): { lost: number; reported: number } {
   const session = b.sessions.get(id)!;
   return {
@@ -83,7 +83,7 @@ test('a host that leaves repeats it until all have heard it, and says nothing el
   a.leave();
   await world.run(350);
   world.busDown = 0;
-  // What it is asked has no answer.
+  // A question to `a`, which has left, has no answer.
   c.announce(ROOM);
   const late = world.start('late');
   late.join(ROOM);
@@ -231,7 +231,7 @@ test('a host whose wall clock was set back before it restarts is let in once the
   again.announce(ROOM);
   await world.run(LEASE / 2);
   expect(b.events).toEqual([]);
-  // Its beats are not accepted yet: its next state is.
+  // Its beats are not accepted yet, but the next state that it publishes is.
   await world.run(40_000);
   expect(b.events).toEqual(['hostdown a lease', 'hostup a']);
   world.checkViews();
@@ -261,7 +261,7 @@ test('a host that restarts is up once it is in the room', async () => {
   a.kill();
   await world.run(LEASE + 2 * BEAT);
   const again = world.start('a');
-  // Its beats are listened to.
+  // `b` hears the beats of `a` again, but they do not say that it is in the room.
   await world.run(2 * BEAT);
   expect(b.events).toEqual(['hostdown a lease']);
   again.join(ROOM);
@@ -283,7 +283,7 @@ test('recordings make no host publish its list', async () => {
   const recordings = world.recorded.slice(before).filter(({ from }) => from === 'late');
   expect(world.published(before, 'b').bytes).toBeGreaterThan(100_000);
   late.kill();
-  // Forgotten, and its counters with it.
+  // The host is forgotten, and its counters with it.
   await world.run(2 * LEASE);
   const since = world.recorded.length;
   for (const recorded of recordings) {
@@ -402,7 +402,7 @@ test('a host that hears few of its own beats says its state once a beat at most'
   const since = world.recorded.length;
   for (let round = 0; round < 10; round += 1) {
     await world.run(4 * BEAT);
-    // Each second one: two gaps at once.
+    // Every second one is delivered, which leaves two gaps at once.
     for (const [index, deliver] of held.splice(0).entries()) if (index % 2 === 0) deliver();
   }
   expect(world.published(since, 'a').messages).toBeGreaterThan(10);
@@ -655,7 +655,7 @@ describe('hosts of several releases', () => {
     world.checkViews();
     expect(spoken(newest, since, 'diff')).toEqual([2]);
     expect(spoken(latter, since, 'beat')).toEqual([2]);
-    // But not to hosts that they may not have heard.
+    // To hosts that may have appeared unheard while the bus was down, states go in the older version.
     world.busDown = 1;
     await world.run(LEASE);
     world.busDown = 0;
@@ -735,7 +735,7 @@ test('a host with another secret is not there, and its messages change nothing',
 });
 
 test('a host says bye on its own subject only', async () => {
-  // With the secret, but another host.
+  // The message is sealed with the right secret, but by another host.
   const data = c.sealer.seal('p.beat.a', Buffer.from('{"v":1,"type":"bye"}'));
   c.bus.publish('p.beat.a', data);
   await world.run(10);
@@ -766,7 +766,7 @@ test('the pipe closes with the last that is taken through it', async () => {
 });
 
 describe('where UDP is blocked', () => {
-  /** What `b` learns of a DataProducer of `a` that it wants from now on. */
+  /** Makes `b` want a DataProducer of `a` anew. Returns what is called then. */
   function want(): { ready: jest.Mock; failed: jest.Mock; missed: jest.Mock } {
     const taker = { ready: jest.fn(), failed: jest.fn(), missed: jest.fn() };
     b.release(id);
@@ -784,7 +784,7 @@ describe('where UDP is blocked', () => {
     const before = lost();
     expect(before.lost).toBeGreaterThan(100);
     expect(before.reported).toBe(before.lost);
-    // Each minute UDP is tried beside it, at no cost.
+    // Each minute UDP is tried beside it, which loses nothing.
     await sending(130_000);
     await world.run(100);
     expect(lost()).toEqual(before);
@@ -901,7 +901,7 @@ test('a tunnel that is in use stays, although its stream was replaced', async ()
   const tunnel = a.gateway.dataProducers.get(id);
   await world.run(70_000);
   expect(a.gateway.dataProducers.get(id)).toBe(tunnel);
-  // And ends a minute after the last use.
+  // The tunnel ends a minute after its last use.
   b.release(id);
   await world.run(70_000);
   expect(a.gateway.dataProducers.size).toBe(0);
@@ -965,7 +965,7 @@ test('one pipe of a taker is made at a time, and one that it never connects to e
   for (let pipe = 100; pipe < 200; pipe += 1) {
     ask(pipe);
     await world.run(2);
-    // That in use, the next one, and one in the making.
+    // The pipe in use, the next one, and one that is being made.
     expect(a.gateway.transports.size).toBeLessThanOrEqual(3);
   }
   await world.run(100);

@@ -260,7 +260,7 @@ test.each(['to', 'beat'])(
     datasoup.observer.off('newworker', listener);
     expect(open()).toEqual([]);
     expect(workers.map(({ closed }) => closed)).toEqual([true]);
-    // A name is free at once.
+    // The name of the host is free again at once.
     hold = undefined;
     await start('a');
   },

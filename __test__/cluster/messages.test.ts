@@ -240,7 +240,7 @@ test('takes or refuses whatever comes, and takes only what fits (fuzz)', () => {
     if (random.chance(0.1)) bytes[random.below(bytes.length)] = random.below(256);
     if (refusal(kind, bytes) === 'taken') {
       taken += 1;
-      // What was taken once is taken again, unchanged.
+      // A message that was accepted and is encoded again is accepted again, unchanged.
       const { message, takes } = decode(kind, bytes);
       expect(decode(kind, encode(message, 1, takes))).toEqual({ message, takes });
     }

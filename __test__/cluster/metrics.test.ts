@@ -109,7 +109,7 @@ test('gauges show the hosts, rooms, lists, paths and pipes of open Clusters, and
   expect(before('clusters')).toBe(2);
   const [one, other] = [await join(a), await join(b)];
   await sendAcross(one, other, 'x');
-  // All of that may take less than a beat.
+  // All of that may have taken less than a beat, so wait for one.
   const beats = 'cluster_control_messages_received_total beat';
   await until(async () => (await scrape())(beats) > before(beats));
 

@@ -56,7 +56,7 @@ async function runProgram(seed: number): Promise<string[]> {
     await world.run(random.chance(0.5) ? random.below(100) : random.below(3000));
   }
 
-  // A fault that has just begun is to be noticed.
+  // This leaves hosts the time to notice a fault that has just begun.
   await world.run(LEASE / 2);
   world.heal();
   await settle(world, seed % 2 === 0 ? 120 : 8, () => world.checkViews());
@@ -99,7 +99,7 @@ function act(
   silent: boolean,
 ): void {
   const { random } = world;
-  // A beat and more: what is shorter may be lost unnoticed.
+  // Faults last longer than a beat. Messages lost in a shorter one may go unnoticed.
   const fault = (begin: () => void, end: () => void): void =>
     world.fault(1000 + random.below(9000), begin, end);
   const room = random.pick([...process.rooms.keys(), ROOMS[0]!]);
@@ -199,7 +199,7 @@ function act(
       );
       break;
     case 19:
-      // Long enough for the bus to carry, or to try UDP again.
+      // This may last long enough for the bus to take over, and for UDP to be tried again.
       world.fault(
         10_000 + random.below(100_000),
         () => world.blockUdp(process.name, other!),

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { DataPlane } from '../../lib/cluster/DataPlane';
 import type { Pipe } from '../../lib/cluster/types';
 
-// What of the data plane needs neither a network nor time.
+// The parts of the data plane that need neither a network nor time.
 
 /** The DataProducers of the gateway that came through the pipe, by id, with their streams. */
 let onGateway: Map<string, number>;

@@ -149,7 +149,7 @@ test('one path serves all DataConsumers, and ends after linger', async () => {
   for (const each of dataConsumers) each.close();
   await until(async () => (await b.cluster.getStats()).paths === 0);
   await until(async () => (await a.cluster.getStats()).gives.length === 0);
-  // And again.
+  // The path can be made again.
   const again = new Inbox(await b.room.consumeData(b.transport, options));
   dataProducer.send('y');
   await again.count(1);
@@ -400,7 +400,7 @@ test('what a listener of the room closes is not shown after that', async () => {
   await nextMacrotask();
   expect(events).toEqual(['shown 0']);
 
-  // Nor by another Room.
+  // Nor is a DataProducer shown that a listener of another Room has closed.
   const last = await b.transport.produceData();
   second.room.on('dataproducer', () => last.close());
   b.room.announce(last);
@@ -441,7 +441,7 @@ test('a bus that delivers before publish() returns', async () => {
   expect(await gone).toMatchObject([{ id: dataProducer.id }, 'left']);
   await b.cluster.close();
   expect(emitter.eventNames()).toEqual([]);
-  // Nor is a timer left.
+  // No timer is left either.
   const later = jest.spyOn(globalThis, 'setTimeout');
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(later.mock.calls.map(([, ms]) => ms)).toEqual([300]);
@@ -499,7 +499,7 @@ test('a pipe that fails: the DataConsumer stays, and what was lost is said', asy
   };
   for (let failure = 0; failure < 3; failure += 1) {
     const before = pipes.length;
-    // The end of the origin, which is made last.
+    // The last one in the list is the origin's end of the pipe.
     pipes.at(-1)!.close();
     for (let number = 0; number < 10; number += 1) send();
     await until(() => pipes.length >= before + 2);
@@ -663,7 +663,7 @@ test('a Router or DataProducer that has been in many rooms has no trace of them'
     expect(room.closed).toBe(true);
   }
   expect(await a.cluster.getStats()).toMatchObject({ rooms: 1, paths: 0, takes: [], gives: [] });
-  // What closes now has nothing to do but for the room that there is.
+  // The Rooms that have left are not called any more when the Worker closes; the Room that is left closes.
   const left = nextEvent(a.router, 'close');
   a.worker.close();
   await left;

@@ -4,14 +4,14 @@ import { measure, type Phase } from '../../bench/cluster/measure';
 // The simulation of `npm run bench:cluster` with few hosts: what holds for each host and pair of hosts holds for many.
 
 const LEASE = 5000;
-/** As measured, in ms. */
+/** The CPU time of a message, as measured, in ms. */
 const COSTS = {
   send: { fixed: 0.003, perByte: 3e-6 },
   receive: { fixed: 0.0045, perByte: 6e-6 },
 };
 const BEAT = LEASE / 5;
 
-/** The shape of each: one room of all hosts, and many rooms of three. */
+/** Rooms of all hosts, and many rooms of three hosts, each with a number of hosts. */
 const SHAPES: [string, number][] = [
   ['50x2000', 12],
   ['10000x3', 6],
@@ -57,7 +57,7 @@ test('what a host sends and receives grows with the number of hosts, and no fast
   for (const hosts of [20, 40]) {
     const { phases } = await measure(shape.of(hosts), options);
     const [, steady, bus] = phases as [Phase, Phase, Phase];
-    // Of 1,000 hosts: 64 KiB/s and 256 KiB/s.
+    // With 1,000 hosts that would be 64 KiB/s and 256 KiB/s.
     expect(steady.most.bytesSent).toBeLessThan(0.064 * 1024 * hosts + 1024);
     expect(steady.most.bytesReceived).toBeLessThan(0.256 * 1024 * hosts);
     // Beats aside, a few messages for each other host, not a few for each pair of hosts.

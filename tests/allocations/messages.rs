@@ -9,7 +9,7 @@ use crate::host::binary;
 use crate::ours;
 use crate::rig::Rig;
 
-/// The number of messages before the count, so that every buffer has its final size, and of those counted.
+/// How many messages are sent before the count, so that every buffer has its final size, and how many are counted.
 const BEFORE: usize = 1000;
 const COUNTED: i64 = 20;
 

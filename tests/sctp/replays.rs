@@ -35,7 +35,7 @@ type Delivered = (Vec<Vec<Message>>, Vec<SctpEvent>);
 /// The outcome of a session, for both sides.
 struct Outcome {
     delivered: [Delivered; 2],
-    /// And how many of them were needless.
+    /// The chunks that each side sent again, and how many of these were needless.
     sent_again: [(Retransmitted, u64); 2],
     abandoned: [u64; 2],
 }

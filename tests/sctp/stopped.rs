@@ -314,7 +314,7 @@ fn a_reset_is_answered_however_much_other_stopped_streams_keep() {
         net.run_for(4 * SECOND);
         sent
     };
-    // The last one exceeds what stopped streams may keep beside the window.
+    // The last reset makes stopped streams keep more than they may beside the window.
     for _ in 0..6 {
         send(&mut net, 20);
         net.a.sctp.reset_stream(1);

@@ -596,7 +596,7 @@ impl Program {
             sent += it.messages_sent + it.messages_sent_directly;
         }
         let arrived = match self.kind {
-            // What such a consumer has sent is not known.
+            // What a DataConsumer had sent when its policy closed it is not known.
             _ if self.closed_by_policy > 0 => return,
             Kind::Direct => return,
             Kind::WebRtc => self.lab.clients[0].sctp.messages.len() as u64,

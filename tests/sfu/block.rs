@@ -610,7 +610,7 @@ impl SlowPeer {
         let (key, client) = lab.join(router, 1);
         let (consumer, _) = lab.host().consume_with(key, producer, blocking(Some(5000)));
         lab.conditions().rate = Some(rate);
-        // A second of it.
+        // The queue takes a second to drain.
         lab.conditions().queue = rate.max(1500) as usize;
         Self { lab, producer, consumer, client, messages: numbered(200) }
     }

@@ -283,7 +283,7 @@ fn through_a_pipe_drained_is_answered_when_the_far_worker_has_everything() {
         let producer = lab.hosts[0].produce(ends[0].direct, 0);
         let (consumer, remote) = carry(&mut lab, ends, producer, Vec::new());
         let (listener, _) = lab.hosts[1].consume(ends[1].direct, remote);
-        // The first one waits until both ends are connected.
+        // The first request waits until both ends are connected.
         for round in 0..2 {
             for _ in 0..MESSAGES {
                 lab.hosts[0].sfu.send(producer, binary(1, 1000), None);

@@ -243,7 +243,7 @@ fn pause_and_close_of_a_transports_limit_act_on_the_data_producer_concerned() {
         };
         assert_eq!(lab.host().producer_events(first), [last]);
         assert_eq!(lab.sfu().data_producer(first).is_err(), action == LimitAction::Close);
-        // The other one goes on.
+        // The other DataProducer goes on.
         lab.run_for(Duration::from_secs(1));
         lab.clients[client].send(2, text("still here"));
         lab.run_for(Duration::from_millis(500));

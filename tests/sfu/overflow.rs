@@ -16,7 +16,7 @@ use crate::common::options;
 use crate::common::sim::Conditions;
 
 const LEN: usize = 10_000;
-/// Three messages reach it.
+/// The bound of the queue, which three messages reach.
 const BOUND: u32 = 30_000;
 
 fn with(overflow: Overflow) -> DataConsumerOptions {

@@ -756,7 +756,7 @@ fn a_message_for_which_many_others_go_costs_a_share_and_what_late_joiners_lose_i
         if clears {
             lab.sfu().data_producer(producer).expect("open").clear_retained();
         }
-        // The second one exceeds what is kept for them.
+        // The second large message exceeds what is kept for the joiners.
         for _ in 0..2 {
             send(&mut lab, producer, binary(0xff, FULL.bytes as usize));
         }
@@ -900,7 +900,7 @@ fn late_joiners_lose_nothing_to_one_large_message_nor_to_a_clear() {
             lab.sfu().data_producer(producer).expect("open").clear_retained();
             assert_eq!(retained(&mut lab, producer).0, 0);
         }
-        // It leaves nothing of the small ones.
+        // This large message leaves none of the small ones retained.
         send(&mut lab, producer, binary(0xff, FULL.bytes as usize - 64));
         assert_eq!(retained(&mut lab, producer).0, 1);
         lab.run_for(Duration::from_secs(5));
@@ -908,7 +908,7 @@ fn late_joiners_lose_nothing_to_one_large_message_nor_to_a_clear() {
             let got = numbers(&mut lab, 0, joiner);
             assert!(got.into_iter().eq((0..SMALL).chain([u32::MAX])), "clears: {clears}");
         }
-        // What was kept for them is gone.
+        // What was kept for the joiners is gone.
         for joiner in joiners {
             lab.sfu().data_consumer(joiner).expect("open").close();
         }

@@ -116,7 +116,7 @@ fn a_closed_server_takes_its_transports_with_it_and_no_others() {
 #[test]
 fn the_senders_of_a_crowded_socket_share_its_room_and_those_of_another_socket_do_not() {
     const CLIENTS: usize = 4;
-    /// In bytes.
+    /// How many bytes the senders of the crowded socket share.
     const ROOM: usize = 40_000;
     let (mut lab, router) = Lab::with_router();
     let crowded = lab.host().server(ours(1));
