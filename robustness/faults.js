@@ -166,7 +166,7 @@ const ROWS = [
       const figure = await goneAsLeft(scene, id, since);
 
       await scene.event('c', 'died', { since, within: 6_000 });
-      // Its Router lives on.
+      // The Router of host c lives on.
       await scene.member('c').call('route');
       await scene.kill('c');
       await scene.start('c');

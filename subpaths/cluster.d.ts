@@ -174,7 +174,7 @@ export type RemoteDataProducer<Info = unknown> = {
 export type RoomEvents<Info> = {
   /** Also for what exists at `join()`, in a macrotask after that has resolved. */
   dataproducer: [dataProducer: RemoteDataProducer<Info>];
-  /** 'closed': itself. 'left': its host, or its Router. 'lease': its host is gone, or has restarted. */
+  /** 'closed': it was closed. 'left': its host or its Router left. 'lease': its host is gone, or has restarted. */
   dataproducergone: [dataProducer: RemoteDataProducer<Info>, reason: 'closed' | 'left' | 'lease'];
   /**
    * The path to its host has failed and is made again. So many messages were lost, at most: those that subchannels

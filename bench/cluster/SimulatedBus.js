@@ -46,7 +46,7 @@ class SimulatedBus {
   }
 
   /**
-   * A host has died.
+   * Ends the subscriptions of a host that has died.
    *
    * @param {SimulatedHost} host
    */
@@ -77,7 +77,7 @@ class SimulatedBus {
       if (subscriptions.size > 0) {
         const latency = options.latency[from.region][region];
 
-        // What the thread of the sender has to do first comes first.
+        // The message leaves after what the sender's thread has to do before it.
         queue.at(queue.now + from.behind + latency, () => this.#deliver(from, subscriptions, data));
       }
     }

@@ -118,7 +118,7 @@ class SimulatedPlane {
     };
   }
 
-  /** The process has died. */
+  /** Ends all pipes, as the process has died. */
   kill() {
     this.#diedAt = this.host.simulation.now;
     for (const pipe of [...this.pipes]) {
@@ -144,7 +144,7 @@ class SimulatedPipe {
   up = false;
   /** @type {SimulatedPipe | undefined} */
   far;
-  /** Origin. @type {Map<string, { streamId: number, stream: Stream }>} */
+  /** At the origin: the streams that this end sends. @type {Map<string, { streamId: number, stream: Stream }>} */
   carried = new Map();
   #connected = () => {};
   #nextStreamId = 0;
@@ -197,7 +197,7 @@ class SimulatedPipe {
       this.#host.after(AGAIN, () => this.#handshake(far));
       return;
     }
-    // Four flights.
+    // A handshake takes four flights.
     this.#host.after(4 * this.latency(far), () => {
       if (!this.dead && !far.dead) {
         this.up = true;
@@ -268,7 +268,7 @@ class SimulatedPipe {
   }
 
   /**
-   * Taker: a stream begins.
+   * At the taker: a stream begins.
    *
    * @param {string} id
    * @param {number} streamId
@@ -386,7 +386,7 @@ class SimulatedPipe {
     }
     if (far && !far.dead && this.up) {
       if (this.reaches(far)) {
-        // By close_notify.
+        // The far end learns of it by a close_notify.
         far.#host.after(this.latency(far), () => far.#fail());
       } else {
         far.#failAfterSilence();

@@ -39,7 +39,7 @@ class Simulation {
   /** How often a host was asked to send on what it has from another one. */
   loops = 0;
   #regions = 0;
-  /** Processes that another one of their name has followed. @type {SimulatedHost[]} */
+  /** Processes that were replaced by another one of the same name. @type {SimulatedHost[]} */
   #dead = [];
 
   /** @param {SimulationOptions} options */
@@ -296,7 +296,7 @@ class SimulatedHost {
   }
 
   /**
-   * Keeps JavaScript's thread busy, and calls when it has come to that.
+   * Keeps JavaScript's thread busy for a time, after what it has to do before, and calls a function as that begins.
    *
    * @param {number} ms
    * @param {() => void} [call]
@@ -310,7 +310,7 @@ class SimulatedHost {
     if (!call) {
       return;
     }
-    // What waits for less makes no difference, and many events.
+    // A shorter wait would make no difference, but one more event.
     if (start - now < 0.2) {
       call();
     } else {
@@ -328,7 +328,7 @@ class SimulatedHost {
     return [...this.sessions.values()].filter(({ ready }) => !ready).length;
   }
 
-  /** What is lost and said to be lost; the sessions that have ended are counted before. */
+  /** How many messages are lost, and how many were reported as lost, those of ended sessions included. */
   losses() {
     this.#settle();
     return this.#losses;

@@ -66,7 +66,7 @@ async function measure(cluster, { faults = /(?:)/, onPhase = () => {}, ...option
     await runner.startAll(runner.names, (1000 * cluster.hosts) / JOINS);
     return runner.recover();
   });
-  // Until nothing is under way.
+  // Waits until nothing is under way.
   await simulation.run(options.lease);
   await phase('nothing happens', async () => {
     await simulation.run(STEADY);

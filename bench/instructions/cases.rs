@@ -82,7 +82,7 @@ fn subchannel_match() {
     }
 }
 
-/// A message for so many subchannels that a consumer with 20 others does not get it.
+/// A message for `count` subchannels, which a consumer that subscribes to 20 others does not get.
 fn subchannel_match_many(count: u16) {
     let subscriptions = Subchannels::new((0..20).map(|n| 3000 * n + 1));
     let subchannels = Subchannels::new((0..count).map(|n| 2 * n));

@@ -31,7 +31,7 @@ const hasSocketIo = () => SOCKET_IO.every((name) => find(name) !== undefined);
 async function sockets({ kind, hosts, clients, load }) {
   const bus = await BusServer.start(kind === 'nats' ? 'nats' : 'redis');
 
-  // It ends at once.
+  // The bus ends with this process.
   process.once('exit', () => void bus.kill());
 
   const servers = Array.from({ length: hosts }, () => Host.ofNode(SERVER));

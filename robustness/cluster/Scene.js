@@ -41,9 +41,9 @@ const now = () => Number(process.hrtime.bigint()) / 1e6;
 class Member {
   /** @type {Host | undefined} */
   process;
-  /** Of its DataProducers. @type {string[]} */
+  /** The ids of its DataProducers. @type {string[]} */
   ids = [];
-  /** Whether others should see it. */
+  /** Whether the other members should see its DataProducers. */
   alive = false;
 
   /** @param {string} name */

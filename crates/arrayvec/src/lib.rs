@@ -20,7 +20,7 @@ pub struct ArrayVec<T, const CAP: usize>(Vec<T>);
 pub struct CapacityError<T = ()>(T);
 
 impl<T> CapacityError<T> {
-    /// What there was no room for.
+    /// The element that there was no room for.
     pub fn element(self) -> T {
         self.0
     }
@@ -33,7 +33,7 @@ impl<T> fmt::Debug for CapacityError<T> {
 }
 
 impl<T, const CAP: usize> ArrayVec<T, CAP> {
-    /// Without elements, which takes no memory.
+    /// A vector without elements, which takes no memory.
     pub const fn new() -> Self {
         Self(Vec::new())
     }

@@ -32,7 +32,7 @@ pub struct Crc<W, I = Table<1>> {
 }
 
 impl<I> Crc<u32, I> {
-    /// With this algorithm.
+    /// Computes the checksums of this algorithm.
     pub const fn new(algorithm: &'static Algorithm) -> Self {
         Self { algorithm, parameters: PhantomData }
     }
