@@ -42,8 +42,12 @@ async function packAll(addons, placeholders) {
     const kilobytes = [size, unpackedSize].map((it) => `${Math.ceil(it / 1000)} kB`.padStart(7));
     console.log(`${name.padEnd(28)} ${kilobytes.join(' packed, ')} unpacked, ${what}`);
   }
-  const found = packed.flatMap(faults);
-  if (!placeholders) found.push(...packed.flatMap(({ addon }) => faultsOfAddon(addon)));
+  const found = packed.flatMap((it) => {
+    const others = faultsOfAddon(it.addon);
+    // What this machine's C compiler made needs a newer Linux, and is larger. It will do for a rehearsal.
+    const builtHere = placeholders && others.length > 0;
+    return builtHere ? faults({ ...it, unpackedSize: 0 }) : [...faults(it), ...others];
+  });
   if (found.length > 0) throw new Error(found.join('\n'));
 }
 

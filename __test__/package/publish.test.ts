@@ -54,11 +54,11 @@ describe('a package is at fault', () => {
   });
 
   test('if it is too large', () => {
-    expect(faults(root({ size: 410_000 }))).toEqual([
-      'datasoup is 410000 bytes to download, more than 409600',
+    expect(faults(root({ size: 400_001 }))).toEqual([
+      'datasoup is 400001 bytes to download, more than 400000',
     ]);
-    expect(faults(packed('darwin-x64', { unpackedSize: 7e6 }))).toEqual([
-      '@datasoup/darwin-x64 has 7000000 bytes, more than 6815744',
+    expect(faults(packed('darwin-x64', { unpackedSize: 6_500_001 }))).toEqual([
+      '@datasoup/darwin-x64 has 6500001 bytes, more than 6500000',
     ]);
   });
 

@@ -27,7 +27,7 @@ const TARGETS = /** @type {Record<string, string>} */ ({
 });
 
 /** The most bytes that a user downloads for `datasoup`, and that the package of a platform takes on disk. */
-const BOUNDS = { download: 400 * 1024, unpacked: 6.5 * 1024 * 1024 };
+const BOUNDS = { download: 400_000, unpacked: 6_500_000 };
 
 const LICENSES = 'THIRD-PARTY-LICENSES.txt';
 
