@@ -2,7 +2,12 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
-import { emptyFolder, readmeExample, runExample } from '../../scripts/release/install';
+import {
+  bareEnvironment,
+  emptyFolder,
+  readmeExample,
+  runExample,
+} from '../../scripts/release/install';
 import type { Registry } from '../../scripts/release/registry';
 import { currentPlatform, platforms } from '../../lib/platform';
 import { ROOT } from '../helpers/process';
@@ -55,6 +60,13 @@ const npmInstall = (...args: string[]): Promise<unknown> =>
     '--no-fund',
     ...args,
   ]);
+
+const runExampleBare = (
+  program: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<void> =>
+  runExample(program, args, { cwd: folder, env: { ...bareEnvironment(folder), ...env } });
 
 /** The packages with a binary that an install left. */
 function binaries(): string[] {
@@ -129,8 +141,7 @@ test.each(Object.entries(managers))(
 
     const [runtime, ...before] = run as [string, ...string[]];
     writeFileSync(path.join(folder, 'example.cjs'), readmeExample());
-    const options = { cwd: folder, env: { ...process.env, ...environment } };
-    await runExample(runtime, [...before, 'example.cjs'], options);
+    await runExampleBare(runtime, [...before, 'example.cjs'], environment);
   },
 );
 
@@ -163,7 +174,7 @@ describe('installed by npm', () => {
     for (const [, file, change] of CASES) {
       writeFileSync(path.join(folder, file), change(readmeExample()));
       for (const [runtime, ...args] of runtimes) {
-        await runExample(runtime, [...args, file], { cwd: folder });
+        await runExampleBare(runtime, [...args, file]);
       }
     }
   });
@@ -236,7 +247,7 @@ test.each([
 ])('%s imports a clone', async (_name, runtime, args) => {
   const example = readmeExample().replace(`require('datasoup')`, `require('${ROOT}')`);
   writeFileSync(path.join(folder, 'example.cjs'), example);
-  await runExample(runtime, [...args, 'example.cjs'], { cwd: folder });
+  await runExampleBare(runtime, [...args, 'example.cjs']);
   const script = `import { version } from '${ROOT}/index.mjs'; console.log(version);`;
   writeFileSync(path.join(folder, 'import.mjs'), script);
   const { stdout } = await runBare(folder, runtime, [...args, 'import.mjs']);
