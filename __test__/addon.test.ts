@@ -157,13 +157,17 @@ describe('without an addon the error says', () => {
     );
   });
 
-  test('on a platform without a package: how to build', async () => {
+  test('on a processor without a package: how to build', async () => {
     expect(await refusal(pretend('arch', 'riscv64'))).toMatch(
       /no binary for linux-riscv64-gnu, only for linux-x64-gnu, .*`npm install && npm pack` in a clone.*Rust/,
     );
-    expect(await refusal(pretend('platform', 'freebsd'))).toContain(
-      `no binary for freebsd-${process.arch}, only`,
-    );
+  });
+
+  test('on another system: that it cannot be built', async () => {
+    const message = await refusal(pretend('platform', 'freebsd'));
+    expect(message).toContain(`no binary for freebsd-${process.arch}, only`);
+    expect(message).toContain('It cannot be built for other systems');
+    expect(message).not.toContain('npm pack');
   });
 
   test.each([

@@ -41,8 +41,13 @@ function missing() {
     return `datasoup is not built: there is no .node file in ${FOLDER}. ${REPLACE}; it needs Rust`;
   }
   if (!platforms.includes(currentPlatform)) {
+    const why = `datasoup has no binary for ${currentPlatform}, only for ${platforms.join(', ')}. `;
+
+    if (!platforms.some((platform) => platform.startsWith(`${process.platform}-`))) {
+      return `${why}It cannot be built for other systems`;
+    }
     return (
-      `datasoup has no binary for ${currentPlatform}, only for ${platforms.join(', ')}. ` +
+      why +
       'To build it, run `npm install && npm pack` in a clone of its repository, which needs Rust and a C compiler, ' +
       'and install the file that this makes'
     );
