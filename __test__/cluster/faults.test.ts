@@ -226,7 +226,7 @@ test('a full partition: each side is gone for the other after a lease, and back 
 
 test('a host whose wall clock was set back before it restarts is let in once the former is gone', async () => {
   a.kill();
-  const again = world.start('a', -1e9);
+  const again = world.start('a', { clockOffset: -1e9 });
   again.join(ROOM);
   again.announce(ROOM);
   await world.run(LEASE / 2);
@@ -313,7 +313,7 @@ test('recorded beats do not keep a host alive', async () => {
 });
 
 test('the recording of a younger incarnation keeps no host out', async () => {
-  const younger = world.start('d', 1e6);
+  const younger = world.start('d', { clockOffset: 1e6 });
   const before = world.recorded.length;
   younger.join(ROOM);
   await world.run(50);
@@ -596,8 +596,8 @@ test('messages of an incompatible version are refused, and said once', async () 
 });
 
 describe('hosts of several releases', () => {
-  const FORMER = { oldest: 1, current: 1 };
-  const LATTER = { oldest: 1, current: 2 };
+  const FORMER = { range: { oldest: 1, current: 1 } };
+  const LATTER = { range: { oldest: 1, current: 2 } };
   let former: Process;
   let latter: Process;
   let newest: Process;
@@ -613,11 +613,11 @@ describe('hosts of several releases', () => {
 
   beforeEach(async () => {
     world = new World(3, { lease: LEASE });
-    former = world.start('former', 0, FORMER);
+    former = world.start('former', FORMER);
     former.join(ROOM);
     await world.run(3 * LEASE);
-    latter = world.start('latter', 0, LATTER);
-    newest = world.start('newest', 0, LATTER);
+    latter = world.start('latter', LATTER);
+    newest = world.start('newest', LATTER);
     for (const process of [latter, newest]) {
       process.join(ROOM);
       process.announce(ROOM);
@@ -667,7 +667,7 @@ describe('hosts of several releases', () => {
   test('speak the older version as soon as a host of the release before is back', async () => {
     former.leave();
     await world.run(2 * LEASE);
-    former = world.start('former', 0, FORMER);
+    former = world.start('former', FORMER);
     former.join(ROOM);
     former.announce(ROOM);
     await world.run(20);
@@ -683,7 +683,7 @@ describe('hosts of several releases', () => {
     const other = '1'.repeat(32);
     former.leave();
     await world.run(2 * LEASE);
-    former = world.start('former', 0, FORMER);
+    former = world.start('former', FORMER);
     former.join(other);
     await world.run(2 * LEASE);
     world.delay = { min: 50, max: 50 };
@@ -699,7 +699,7 @@ describe('hosts of several releases', () => {
   test('that are two versions away are not there', async () => {
     former.leave();
     await world.run(10);
-    former = world.start('former', 0, { oldest: 3, current: 3 });
+    former = world.start('former', { range: { oldest: 3, current: 3 } });
     former.join(ROOM);
     latter.announce(ROOM);
     await world.run(100);
@@ -707,6 +707,34 @@ describe('hosts of several releases', () => {
     expect(former.events).toEqual(['incompatible latter']);
     expect(latter.events).toContain('incompatible former');
   });
+});
+
+test('the secret changes while hosts restart one by one: all see each other all the time', async () => {
+  world = new World(4, { lease: LEASE, realSealer: true });
+  const [before, after] = [7, 8].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer];
+  const names = ['a', 'b', 'c'];
+  const run = async (name: string, secrets: Buffer[]): Promise<void> => {
+    world.processes.get(name)?.leave();
+    await world.run(50);
+    const process = world.start(name, { secrets });
+    process.join(ROOM);
+    process.announce(ROOM);
+    await world.run(100);
+  };
+
+  for (const name of names) await run(name, [before]);
+  for (const secrets of [[before, after], [after, before], [after]]) {
+    for (const name of names) {
+      await run(name, secrets);
+      world.checkViews();
+    }
+    await world.run(2 * LEASE);
+    world.checkViews();
+  }
+  for (const { host, events } of world.processes.values()) {
+    expect(host.stats().refused).not.toHaveProperty('key');
+    for (const event of events) expect(event).toMatch(/^host(up \w|down \w left)$/);
+  }
 });
 
 test('a host with another secret is not there, and its messages change nothing', async () => {

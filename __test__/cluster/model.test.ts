@@ -27,7 +27,7 @@ async function runProgram(seed: number): Promise<string[]> {
   const { random } = world;
   const names = NAMES.slice(0, 3 + random.below(3));
   const start = (name: string): Process =>
-    world.start(name, 0, seed % 3 === 0 ? { oldest: 1, current: 1 + random.below(2) } : undefined);
+    world.start(name, seed % 3 === 0 ? { range: { oldest: 1, current: 1 + random.below(2) } } : {});
   for (const name of names) {
     const process = start(name);
     process.join(ROOMS[0]!);

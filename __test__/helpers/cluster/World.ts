@@ -97,8 +97,8 @@ export class World {
     this.failures.push(`${(this.time / 1000).toFixed(3)} s: ${what}`);
   }
 
-  start(name: string, clockOffset = 0, range?: Range): Process {
-    const process = new Process(this, name, clockOffset, range);
+  start(name: string, options: ProcessOptions = {}): Process {
+    const process = new Process(this, name, options);
     this.processes.set(name, process);
     process.start();
     return process;
@@ -225,6 +225,15 @@ type Session = {
   reported: number;
 };
 
+type ProcessOptions = {
+  /** How wrong its wall clock is, in milliseconds. */
+  clockOffset?: number;
+  /** The versions of the protocol that it takes. */
+  range?: Range;
+  /** With `realSealer`. */
+  secrets?: Buffer[];
+};
+
 /** A process of the application: a host, its producers and what it consumes. */
 export class Process {
   alive = true;
@@ -250,9 +259,7 @@ export class Process {
   constructor(
     readonly world: World,
     readonly name: string,
-    clockOffset: number,
-    /** The versions of the protocol that it takes. */
-    range?: Range,
+    { clockOffset = 0, range, secrets = [Buffer.alloc(32, 7)] }: ProcessOptions,
   ) {
     const { random, options } = world;
     const epoch = epochOf(Math.floor(1e12 + world.time + clockOffset), random.bytes(6));
@@ -260,7 +267,7 @@ export class Process {
     this.gateway = new FakeGateway(this, options.lease, this.#clock());
     this.bus = this.#makeBus();
     this.sealer = options.realSealer
-      ? new Envelope({ secrets: [Buffer.alloc(32, 7)], host: name, epoch })
+      ? new Envelope({ secrets, host: name, epoch })
       : new FakeSealer(name, epoch);
     this.host = new Host({
       host: name,

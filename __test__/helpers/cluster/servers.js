@@ -11,7 +11,7 @@ const { createServer } = require('node:net');
  * @property {string[]} inside - the command before that of the server.
  */
 
-/** A server of a bus (Debian: nats-server, redis-server). */
+/** A server of a bus (Debian: nats-server, redis-server). NATS_SERVER is the path of another nats-server. */
 class BusServer {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process;
@@ -51,7 +51,7 @@ class BusServer {
   async start() {
     const { address, port, inside } = this.place;
     const commands = {
-      nats: ['nats-server', '-a', address, '-p', `${port}`],
+      nats: [process.env.NATS_SERVER ?? 'nats-server', '-a', address, '-p', `${port}`],
       redis: ['redis-server', '--bind', address, '--port', `${port}`, '--save', ''],
     };
     const [command, ...args] = [...inside, ...commands[this.kind], ...this.options];
