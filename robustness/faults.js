@@ -69,7 +69,7 @@ async function last(scene, event, who, about, since, within) {
 }
 
 /**
- * When a and b have seen that c has left, with the DataProducer `id`.
+ * When all other hosts have seen that the host of the DataProducer `id` has left.
  *
  * @param {Scene} scene
  * @param {string} id
@@ -78,12 +78,37 @@ async function last(scene, event, who, about, since, within) {
  */
 async function goneAsLeft(scene, id, since) {
   const within = 1_000;
-  const { ms, args } = await last(scene, 'gone', 'ab', id, since, within);
+  const others = scene.alive.map(({ name }) => name).join('');
+  const { ms, args } = await last(scene, 'gone', others, id, since, within);
 
   if (!args.includes('left')) {
     throw new Error(`the host left, but its DataProducers are gone for another reason: ${args}`);
   }
   return { what: 'its DataProducers close', ms, within };
+}
+
+/**
+ * A host leaves. All others must have what it had sent.
+ *
+ * @param {Scene} scene
+ * @param {string} name
+ */
+async function leave(scene, name) {
+  const [id] = scene.member(name).ids;
+  const since = now();
+  const sent = await scene.leave(name);
+  const figure = await goneAsLeft(scene, id, since);
+
+  for (const member of scene.alive) {
+    // Messages are numbered from 0.
+    const received = ((await member.seen()).highest.get(id) ?? -1) + 1;
+
+    if (received < sent) {
+      throw new Error(`${sent - received} messages of host ${name}, which left, are lost`);
+    }
+  }
+  await scene.kill(name);
+  return figure;
 }
 
 /**
@@ -134,23 +159,28 @@ const ROWS = [
     title: 'a host leaves',
     unharmed: 'ab',
     async run(scene) {
-      const [id] = scene.member('c').ids;
-      const since = now();
-      const sent = await scene.leave('c');
-      const figure = await goneAsLeft(scene, id, since);
-      const all = await Promise.all(scene.alive.map((member) => member.seen()));
+      const figure = await leave(scene, 'c');
 
-      for (const { highest } of all) {
-        // Messages are numbered from 0.
-        const received = (highest.get(id) ?? -1) + 1;
-
-        if (received < sent) {
-          throw new Error(`${sent - received} messages of the host that left are lost`);
-        }
-      }
-      await scene.kill('c');
       await scene.start('c');
       return [figure];
+    },
+  },
+  {
+    name: 'rolling',
+    title: 'all hosts leave and start again, one by one',
+    unharmed: 'abc',
+    async run(scene, { lease }) {
+      const figures = [];
+
+      for (const name of 'abc') {
+        figures.push(await leave(scene, name));
+        await scene.start(name);
+        await scene.settled(lease + PIPE);
+      }
+
+      const ms = Math.max(...figures.map((figure) => figure.ms));
+
+      return [{ ...figures[0], ms }];
     },
   },
   {

@@ -181,21 +181,62 @@ test('only subchannels with a subscription cross', async () => {
   });
 });
 
-test('what a DataProducer retains comes first, once', async () => {
-  const [a, b] = [await start('a'), await start('b')];
-  const dataProducer = await announced(a, b, { retain: { messages: 2 } });
-  for (const text of ['1', '2', '3']) dataProducer.send(text);
-  const consume = async (): Promise<Inbox> =>
-    new Inbox(await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id }));
-  const [first, second] = [await consume(), await consume()];
-  dataProducer.send('4');
-  await first.count(3);
-  await second.count(3);
-  expect([first.texts, second.texts]).toEqual([
-    ['2', '3', '4'],
-    ['2', '3', '4'],
-  ]);
-});
+test.each(['pipe', 'bus'] as const)(
+  'carrier %s: what a DataProducer retains comes first, once',
+  async (carrier) => {
+    const [a, b] = [await start('a'), await start('b', { carrier })];
+    const dataProducer = await announced(a, b, { retain: { messages: 2 } });
+    for (const text of ['1', '2', '3']) dataProducer.send(text);
+    const consume = async (): Promise<Inbox> =>
+      new Inbox(await b.room.consumeData(b.transport, { dataProducerId: dataProducer.id }));
+    const [first, second] = [await consume(), await consume()];
+    dataProducer.send('4');
+    await first.count(3);
+    await second.count(3);
+    expect([first.texts, second.texts]).toEqual([
+      ['2', '3', '4'],
+      ['2', '3', '4'],
+    ]);
+  },
+);
+
+test.each(['pipe', 'bus'] as const)(
+  'carrier %s: overflow is of each DataConsumer, and delays no other',
+  async (carrier) => {
+    const [a, b] = [await start('a'), await start('b', { carrier })];
+    const dataProducer = await announced(a, b);
+    const dataProducerId = dataProducer.id;
+    const overflows = ['drop-newest', 'drop-oldest', 'keep-latest', 'close'] as const;
+    const slow = await Promise.all(
+      overflows.map((overflow) =>
+        b.room.consumeData(b.transport, {
+          dataProducerId,
+          overflow,
+          whilePaused: 'hold',
+          // Three messages: each counts 64 bytes more than it has.
+          maxBufferedAmount: 3_000,
+        }),
+      ),
+    );
+    const inboxes = slow.map((dataConsumer) => new Inbox(dataConsumer));
+    const fast = new Inbox(await b.room.consumeData(b.transport, { dataProducerId }));
+    await Promise.all(slow.map((dataConsumer) => dataConsumer.pause()));
+
+    for (let number = 0; number < 8; number += 1) dataProducer.send(`${number}`.repeat(936));
+    await fast.count(8);
+    await until(() => slow[3]!.closed);
+    await Promise.all(slow.slice(0, 3).map((dataConsumer) => dataConsumer.resume()));
+    await Promise.all([3, 3, 1].map((count, index) => inboxes[index]!.count(count)));
+    dataProducer.send('end');
+    await Promise.all([
+      fast.count(9),
+      ...[4, 4, 2].map((count, index) => inboxes[index]!.count(count)),
+    ]);
+
+    const heads = inboxes.map(({ texts }) => texts.map((text) => text[0]).join(''));
+    expect(heads).toEqual(['012e', '567e', '7e', '']);
+  },
+);
 
 test('two Routers of a host are in the room, and see each other', async () => {
   const [a, b] = [await start('a'), await start('b')];
