@@ -351,6 +351,46 @@ async function inBatches({ send, received, count, batch = 100 }) {
   return received(count);
 }
 
+/**
+ * Sends numbered messages to receivers in several processes: at a pace, or as fast as they take them.
+ *
+ * @param {{ count: number, perSecond?: number }} load
+ * @param {object} calls
+ * @param {() => Promise<unknown>} calls.paced - sends all at that pace.
+ * @param {(from: number, to: number) => unknown} calls.burst - sends the messages with these numbers.
+ * @param {(count: number) => Promise<import('./types').Outcome>[]} calls.received - one of each process; they resolve
+ * when each receiver has this many.
+ * @returns {Promise<import('./types').Outcome>}
+ */
+async function toProcesses({ count, perSecond }, calls) {
+  const received = async (/** @type {number} */ messages) => {
+    const outcomes = await Promise.all(calls.received(messages));
+    const total = (/** @type {'items' | 'lost' | 'disordered'} */ name) =>
+      sum(outcomes.map((outcome) => outcome[name] ?? 0));
+
+    return {
+      items: total('items'),
+      lost: total('lost'),
+      disordered: total('disordered'),
+      latencies: async () => (await Promise.all(outcomes.map(latenciesOf))).flat(),
+    };
+  };
+
+  if (perSecond === undefined) {
+    return inBatches({ send: calls.burst, received, count });
+  }
+
+  const outcome = received(count);
+
+  await calls.paced();
+  return outcome;
+}
+
+/** @param {import('./types').Outcome} outcome */
+async function latenciesOf({ latencies = [] }) {
+  return Array.from(typeof latencies === 'function' ? await latencies() : latencies);
+}
+
 /** Offset of the time at which a message was sent, in nanoseconds of the system's monotonic clock. */
 const STAMP = 8;
 
@@ -393,3 +433,4 @@ exports.openLoop = openLoop;
 exports.paced = paced;
 exports.sinceStamp = sinceStamp;
 exports.stream = stream;
+exports.toProcesses = toProcesses;

@@ -66,6 +66,8 @@ export interface Mark {
   ratio?: number;
   /** Latency in µs. */
   p50?: number;
+  /** Latency beyond the reference's, in µs. */
+  p50Above?: number;
   /** Latency in µs. */
   p99?: number;
   /** KiB per connected client. */

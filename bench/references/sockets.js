@@ -10,6 +10,7 @@ const { BusServer } = require('../../__test__/helpers/cluster/servers');
 const { cpuOfProcess } = require('../measure');
 const { Host } = require('../processes/host');
 const { sum } = require('../statistics');
+const { toProcesses } = require('../messages');
 const { find } = require('./installed');
 
 const SERVER = require.resolve('./socketsServer');
@@ -25,7 +26,7 @@ const hasSocketIo = () => SOCKET_IO.every((name) => find(name) !== undefined);
  * @param {'socket.io' | 'nats'} options.kind
  * @param {number} options.hosts
  * @param {number} options.clients - of each host.
- * @param {{ count: number, size: number, perSecond: number }} options.load
+ * @param {import('./pipes').DeliverLoad} options.load
  * @returns {Promise<import('../types').Reference>}
  */
 async function sockets({ kind, hosts, clients, load }) {
@@ -48,23 +49,20 @@ async function sockets({ kind, hosts, clients, load }) {
   return {
     name: kind === 'nats' ? 'NATS and ws' : 'Socket.IO, Redis adapter',
     async run() {
-      await Promise.all(fleets.map((fleet) => fleet.call('ready')));
+      await Promise.all(fleets.map((fleet) => fleet.call('ready', load.perSecond !== undefined)));
 
       const before = cpu();
-      const received = Promise.all(fleets.map((fleet) => fleet.call('received', load.count)));
+      const outcome = await toProcesses(load, {
+        paced: () => servers[0].call('broadcast', load),
+        burst: (from, to) => servers[0].call('burst', { from, to, size: load.size }),
+        received: (count) =>
+          fleets.map(async (fleet) => ({
+            ...(await fleet.call('received', count)),
+            latencies: () => fleet.call('latencies'),
+          })),
+      });
 
-      await servers[0].call('broadcast', load);
-
-      const outcomes = await received;
-
-      return {
-        items: sum(outcomes.map(({ items }) => items)),
-        lost: sum(outcomes.map(({ lost }) => lost)),
-        disordered: sum(outcomes.map(({ disordered }) => disordered)),
-        cpuMicros: cpu() - before,
-        latencies: async () =>
-          (await Promise.all(fleets.map((fleet) => fleet.call('latencies')))).flat(),
-      };
+      return { ...outcome, cpuMicros: cpu() - before };
     },
     async close() {
       await Promise.all([...fleets, ...servers].map((each) => each.end()));

@@ -48,10 +48,11 @@ serve({
     }
   },
 
-  ready() {
+  /** @param {boolean} measures - latencies. */
+  ready(measures) {
     latencies = [];
     receivers.forEach((receiver) =>
-      receiver.reset((message) => latencies.push(sinceStamp(message))),
+      receiver.reset(measures ? (message) => latencies.push(sinceStamp(message)) : undefined),
     );
   },
 

@@ -9,7 +9,7 @@ const { connect } = require('@nats-io/transport-node');
 const { Redis } = require('ioredis');
 const { WebSocketServer } = require('ws');
 
-const { paced } = require('../messages');
+const { burst, paced } = require('../messages');
 const { serve } = require('../processes/host');
 const { installed } = require('./installed');
 
@@ -71,4 +71,7 @@ serve({
    * @param {{ count: number, size: number, perSecond: number }} load
    */
   broadcast: (load) => paced({ ...load, send: (message) => broadcast(message) }),
+
+  /** @param {{ from: number, to: number, size: number }} load */
+  burst: (load) => burst({ ...load, send: (message) => broadcast(message) }),
 });

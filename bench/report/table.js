@@ -135,12 +135,16 @@ function cells({ row, error, ...result }) {
     number(perSecond),
     row.spins ? '' : `${number(cpu.median)} (${number(cpu.min)})`,
     p50 === undefined ? '' : [p50, p99, p999].map(number).join(' / '),
-    row.spins ? reference.name : `${reference.name}: ${number(reference.cpu.median)}`,
+    row.spins ? reference.name : `${reference.name}: ${ofReference(reference)}`,
     row.spins ? '' : `${number(cpuRatio)} (${number(leastCpuRatio)})`,
     disordered ? `${lost}, ${disordered} out of order` : `${lost}`,
     verdict(row.mark, result),
   ];
 }
+
+/** @param {{ cpu: { median: number }, p50?: number }} reference */
+const ofReference = ({ cpu, p50 }) =>
+  number(cpu.median) + (p50 === undefined ? '' : `, p50 ${number(p50)} µs`);
 
 /**
  * @param {import('../types').Mark | undefined} mark
@@ -148,7 +152,13 @@ function cells({ row, error, ...result }) {
  */
 function verdict(mark = {}, result) {
   const each = Object.entries(mark).map(([name, limit]) => {
-    const values = { ...result.figures, ...result, cpu: result.cpu.median, ratio: result.cpuRatio };
+    const values = {
+      ...result.figures,
+      ...result,
+      cpu: result.cpu.median,
+      ratio: result.cpuRatio,
+      p50Above: result.p50 - result.reference.p50,
+    };
     const value = values[name];
 
     return `${name} ≤ ${limit} ${value <= limit ? 'yes' : 'no'}`;

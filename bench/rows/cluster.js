@@ -8,7 +8,7 @@ const path = require('node:path');
 const { connectClients } = require('../clients/connect');
 const { IMPL } = require('../implementation');
 const { cpuOfWorker } = require('../measure');
-const { Receiver, paced } = require('../messages');
+const { Receiver, burst, paced, toProcesses } = require('../messages');
 const { deliver, LISTEN, pipesByHand } = require('../references/pipes');
 const { hasSocketIo, sockets } = require('../references/sockets');
 const { sum } = require('../statistics');
@@ -31,9 +31,12 @@ const LOADS = [
 
 /** Hosts with clients, and clients of each. */
 const FLEET = { hosts: 3, clients: 100 };
-/** Messages per second: where each comes alone, and where some come together. */
-const PACES = [50, 500];
-const SECONDS = 4;
+/** Messages per second, and how many: where each comes alone, where some come together, and as fast as it goes. */
+const PACES = [
+  { perSecond: 50, count: 200 },
+  { perSecond: 500, count: 2_000 },
+  { perSecond: undefined, count: 2_000 },
+];
 
 /**
  * @typedef {object} BenchHost
@@ -111,7 +114,7 @@ function toHosts({ hosts: others, count, perSecond, size, sizeName }) {
     name: `cluster-${others}-${sizeName.replace(' ', '')}${perSecond === undefined ? '' : '-paced'}`,
     title: `direct → cluster → ${others} direct, ${sizeName}${pace}`,
     unit: 'message',
-    mark: { ratio: 1.6, ...(perSecond === undefined ? {} : { p50: 1_000 }) },
+    mark: { ratio: 1.6, ...(perSecond === undefined ? {} : { p50Above: 1_000 }) },
     group: { name: 'cluster' },
     async prepare({ api, scale, fleet }) {
       const hosts = await startHosts(api, 1 + fleet(others));
@@ -159,15 +162,16 @@ async function withGatewayCpu(first, others, load) {
 
 /**
  * @param {'socket.io' | 'nats'} kind - of the reference.
- * @param {{ size: number, sizeName: string, perSecond: number }} load
+ * @param {{ size: number, sizeName: string, perSecond?: number, count: number }} load
  * @returns {import('../types').Row}
  */
-function toClients(kind, { size, sizeName, perSecond }) {
+function toClients(kind, { size, sizeName, perSecond, count: messages }) {
   const { hosts: count, clients: each } = FLEET;
+  const pace = perSecond === undefined ? '' : `, ${perSecond}/s`;
 
   return {
-    name: `cluster-clients-${kind}-${sizeName.replace(' ', '')}-${perSecond}`,
-    title: `1 direct → ${count} hosts × ${each} light WebRTC, ${sizeName}, ${perSecond}/s`,
+    name: `cluster-clients-${kind}-${sizeName.replace(' ', '')}-${perSecond ?? 'unpaced'}`,
+    title: `1 direct → ${count} hosts × ${each} light WebRTC, ${sizeName}${pace}`,
     unit: 'message',
     mark: kind === 'socket.io' ? { ratio: 0.2 } : undefined,
     group: { name: 'cluster' },
@@ -192,25 +196,19 @@ function toClients(kind, { size, sizeName, perSecond }) {
           }),
         ),
       );
-      const load = { count: scale(perSecond * SECONDS), size, perSecond };
+      const load = { count: scale(messages), size, perSecond };
+      const send = (/** @type {Buffer} */ message) => producer.send(message);
 
       return {
         async run() {
-          await Promise.all(fleets.map((one) => one.ready({ latencies: true })));
+          const latencies = perSecond !== undefined;
 
-          const received = Promise.all(fleets.map((one) => one.received(load.count)));
-
-          await paced({ send: (message) => producer.send(message), ...load });
-
-          const outcomes = await received;
-
-          return {
-            items: sum(outcomes.map(({ items }) => items)),
-            lost: sum(outcomes.map(({ lost = 0 }) => lost)),
-            disordered: sum(outcomes.map(({ disordered = 0 }) => disordered)),
-            latencies: async () =>
-              (await Promise.all(outcomes.map(({ latencies }) => all(latencies)))).flat(),
-          };
+          await Promise.all(fleets.map((one) => one.ready({ latencies })));
+          return toProcesses(load, {
+            paced: () => paced({ send, ...load, perSecond: Number(perSecond) }),
+            burst: (from, to) => burst({ send, from, to, size }),
+            received: (number) => fleets.map((one) => one.received(number)),
+          });
         },
         reference: await sockets({ kind, hosts: count, clients, load }),
         async close() {
@@ -222,19 +220,14 @@ function toClients(kind, { size, sizeName, perSecond }) {
   };
 }
 
-/** @param {import('../types').Outcome['latencies']} latencies */
-async function all(latencies) {
-  return Array.from((await (typeof latencies === 'function' ? latencies() : latencies)) ?? []);
-}
-
 module.exports = [
   ...LOADS.flatMap((load) => SIZES.map((size) => toHosts({ ...load, ...size }))),
-  ...PACES.flatMap((perSecond) =>
+  ...PACES.flatMap((pace) =>
     SIZES.flatMap((size) =>
       [
         ...(hasSocketIo() ? [/** @type {const} */ ('socket.io')] : []),
         /** @type {const} */ ('nats'),
-      ].map((kind) => toClients(kind, { ...size, perSecond })),
+      ].map((kind) => toClients(kind, { ...size, ...pace })),
     ),
   ),
 ];
