@@ -24,6 +24,9 @@ const ROOT = path.join(__dirname, '..');
 /** A step that takes longer hangs, and counts as failed, unless it names another limit. */
 const MINUTES = 15;
 
+/** What the whole check puts on a disk at its fullest, in a clean checkout on a machine without its packages. */
+const NEEDED_GB = 8;
+
 /** How many lines of each failure the end of the check repeats. */
 const LINES = 25;
 /** How many failures of a step it repeats. */
@@ -271,6 +274,13 @@ async function main() {
     return;
   }
 
+  const free = freeGB(ROOT);
+  if (options.install && !options.only && free < NEEDED_GB) {
+    console.log(`the check needs ${NEEDED_GB} GB, but only ${free.toFixed(1)} GB are free`);
+    console.log('0 passed, 1 failed');
+    process.exitCode = 1;
+    return;
+  }
   let passed = 0;
   let failed = 0;
   const broken = [];

@@ -17,7 +17,7 @@ const path = require('node:path');
 const { isMainThread, Worker: Thread, workerData } = require('node:worker_threads');
 
 /** For all checks together, even on an emulated processor. */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 400_000;
 
 /** The last two are longer than a packet. */
 const LENGTHS = [...Array(200).fill(1000), 20_000, 100_000];

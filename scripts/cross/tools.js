@@ -11,7 +11,7 @@ const { freeGB } = require('../disk');
 
 const ROOT = path.join(__dirname, '..', '..');
 
-/** About 3 GB. */
+/** About 2.5 GB. */
 const CACHE = path.resolve(process.env.DATASOUP_CROSS ?? path.join(ROOT, 'target', 'cross'));
 
 const ZIGBUILD = '0.24.1';
