@@ -39,10 +39,11 @@ async function expectDtlsError(
   expect(transport.iceError).toBeUndefined();
 }
 
-/** The arguments of the event with the final state. Earlier events have no second argument. */
+/** The arguments of the event with the last state. Earlier events have no second argument. */
 async function nextFinal(emitter: Emitter, event: string): Promise<unknown[]> {
   const all: unknown[][] = [];
-  const isFinal = ([state]: unknown[]): boolean => state === 'failed' || state === 'closed';
+  const isFinal = ([state]: unknown[]): boolean =>
+    ['disconnected', 'failed', 'closed'].includes(state as string);
   emitter.on(event, (...args: unknown[]) => all.push(args));
   await until(emitter, event, () => all.some(isFinal));
   expect(all.filter((args) => !isFinal(args) && args.length > 1)).toEqual([]);
@@ -152,12 +153,17 @@ test("the client disappears: 'consent-expired'", async () => {
   const doomed = new WebRtcPeers();
   const { webRtcTransport: transport } = await arrange({ iceConsentTimeout: 10 }, objects.worker);
   await doomed.connect(transport, { channels: CHANNELS });
+  const ended = [transport, transport.observer].map((it) => nextFinal(it, 'icestatechange'));
   await doomed.kill();
-  await untilState(transport, 'iceState', 'disconnected');
-  expect(transport.iceError).toEqual({
+  const error = {
     code: 'consent-expired',
     message: 'no valid STUN request of the peer arrived for 10 s',
-  });
+  };
+  expect(await Promise.all(ended)).toEqual([
+    ['disconnected', error],
+    ['disconnected', error],
+  ]);
+  expect(transport.iceError).toEqual(error);
   expect(transport).toMatchObject({ dtlsState: 'connected', sctpState: 'connected' });
 }, 60_000);
 
