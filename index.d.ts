@@ -447,8 +447,8 @@ export interface Worker<
   /**
    * Resolves when everything sent before the call has left: it was acknowledged by the peers, taken by the listeners,
    * or dropped and counted. Covers all DataConsumers of the Worker: see `dataConsumer.drained()`. A peer acknowledges a
-   * message before its application reads it, and libdatachannel under load discards what is not read when the session
-   * ends: close the Worker a second later.
+   * message before its application reads it. Chromium reads it even if the session ends at once; libdatachannel under
+   * load discards it: if there are such clients, close the Worker a second later.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
    * @throws TypeError, WorkerClosedError: also if closed before that.
@@ -1285,8 +1285,8 @@ export interface Transport<
   capture(writable: Writable): Promise<Capture>;
   /**
    * Resolves when everything sent before the call has left: messages of the transport's DataConsumers, and messages
-   * that its DataProducers have received, for any DataConsumer. Before you close the transport, give the peer's
-   * application a second to read: see `worker.drained()` and `dataConsumer.drained()`.
+   * that its DataProducers have received, for any DataConsumer. Before you close the transport, give a peer that is
+   * libdatachannel a second to read: see `worker.drained()` and `dataConsumer.drained()`.
    *
    * @throws the reason of `signal` when it is aborted, and a DOMException named 'TimeoutError' after `timeout`.
    * @throws TypeError, NotFoundError, WorkerClosedError: also if closed before that.
@@ -2206,7 +2206,8 @@ export type DataConsumerOptions<DataConsumerAppData extends AppData = AppData> =
    * With `overflow: 'block'`, in milliseconds: how long this consumer may hold up its DataProducer without taking
    * anything, that is, without 1 KiB acknowledged by the peer or a message taken by the application. Such times of a
    * second or more add up within 60 seconds. After that it is stalled: it emits 'stalled' and drops messages as with
-   * 'drop-newest', until half of its queue is free ('unstalled'). A consumer that is merely slow never stalls.
+   * 'drop-newest', until half of its queue is free ('unstalled'). A consumer that is merely slow, but takes that much,
+   * never stalls.
    * 0-4294967295, default 5000.
    */
   overflowTimeout?: number;

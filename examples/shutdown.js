@@ -2,7 +2,7 @@
 
 // Ends a server without losing a message: on SIGTERM it stops sending, waits until the clients have acknowledged
 // everything, gives them a second to read it, and closes. Here 50 WebRTC clients (node-datachannel) are under load, and
-// the program sends the signal to itself.
+// the program sends the signal to itself. Browsers do not need the second.
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
@@ -66,7 +66,7 @@ async function main() {
     clearInterval(load);
     // A client that reads nothing delays the end by 5 s at most; what it has not read is lost.
     await worker.drained({ timeout: 5000 }).catch((error) => console.error(error.message));
-    // A client acknowledges a message before its application reads it, and the end of the session may discard the rest.
+    // libdatachannel acknowledges a message before it is read, and discards it when the session ends before that.
     await sleep(1000);
     worker.close();
 

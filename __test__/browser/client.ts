@@ -104,6 +104,15 @@ export class BrowserClient {
     );
   }
 
+  /** Lets the page's thread do nothing else for `ms`, from the next task on. */
+  async keepBusy(ms: number): Promise<void> {
+    await this.page.evaluate((time) => {
+      setTimeout(() => {
+        for (const end = performance.now() + time; performance.now() < end;);
+      });
+    }, ms);
+  }
+
   async send(id: number, message: string): Promise<void> {
     await this.page.evaluate(
       ([to, text]) => channels.get(to as number)?.channel.send(text as any),
