@@ -48,6 +48,7 @@ const printed: Record<string, string[]> = {
     'not ready: seven',
     'last: seven',
   ],
+  'limits.js': ['delivered: fifteen letters', 'closed after 3 messages over the limit'],
   'node-client.js': ['received: hello from Node.js'],
   'pipe-processes.js': ["in process 2, 'chat': hello from another process"],
   'pipe.js': [
@@ -69,10 +70,13 @@ const printed: Record<string, string[]> = {
     'drop-oldest: 0 dropped, 6 replaced',
     'keep-latest: 0 dropped, 8 replaced',
     'close: closed',
+    'block: 6 dropped, 0 replaced',
+    '10 sent',
     'drop-newest: 0 1 2 3',
     'drop-oldest: 0 7 8 9',
     'keep-latest: 0 9',
     'close: 0 1 2 3',
+    'block: 0 1 2 3',
   ],
   'webrtc.js': [
     'ICE: udp',
@@ -81,7 +85,8 @@ const printed: Record<string, string[]> = {
     'SCTP: connecting',
     'SCTP: connected',
     'client: you said: hello',
-    'SCTP: closed',
+    'SCTP: closed (peer-closed)',
+    '0 packets are missing in webrtc.pcapng',
   ],
 };
 

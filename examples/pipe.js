@@ -15,6 +15,8 @@ async function main() {
   const { pipeDataConsumer, pipeDataProducer } = await router1.pipeToRouter({
     dataProducerId: dataProducer.id,
     router: router2,
+    // Nothing is lost on the way between the workers. Without it, what meets a full queue is dropped.
+    overflow: 'block',
   });
 
   console.log(`same id on worker 2: ${pipeDataProducer.id === dataProducer.id}`);

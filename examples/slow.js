@@ -1,14 +1,18 @@
 'use strict';
 
-// What happens to messages while a receiver is busy: the policies of `overflow`, except 'block', which loses nothing
-// (see file-transfer/). Each receiver asks for its messages one by one; the others wait in its DataConsumer.
+// What happens to messages while a receiver is busy: the policies of `overflow`. Each receiver asks for its messages one
+// by one; the others wait in its DataConsumer. The one with 'block' holds up all, but not for longer than its
+// `overflowTimeout`: then it is stalled, and loses messages. file-transfer/ shows 'block' where nothing is lost.
+
+const { once } = require('node:events');
 
 const { createWorker } = require('datasoup');
 
 /** @type {import('datasoup').types.DataConsumerOverflow[]} */
-const POLICIES = ['drop-newest', 'drop-oldest', 'keep-latest', 'close'];
+const POLICIES = ['drop-newest', 'drop-oldest', 'keep-latest', 'close', 'block'];
 /** Three messages of one byte reach the bound: each is charged 64 bytes more. */
 const maxBufferedAmount = 3 * 65;
+const overflowTimeout = 100;
 
 async function main() {
   const worker = await createWorker();
@@ -17,9 +21,15 @@ async function main() {
   const dataProducer = await transport.produceData({ label: 'digits' });
   const dataConsumers = await Promise.all(
     POLICIES.map((overflow) =>
-      transport.consumeData({ dataProducerId: dataProducer.id, overflow, maxBufferedAmount }),
+      transport.consumeData({
+        dataProducerId: dataProducer.id,
+        overflow,
+        maxBufferedAmount,
+        ...(overflow === 'block' && { overflowTimeout }),
+      }),
     ),
   );
+  const stalled = once(dataConsumers[POLICIES.indexOf('block')], 'stalled');
   let ready = () => {};
   const untilReady = new Promise((resolve) => (ready = () => resolve(undefined)));
   const receivers = dataConsumers.map((dataConsumer) => receive(dataConsumer, untilReady));
@@ -30,13 +40,17 @@ async function main() {
   for (let digit = 1; digit <= 9; digit++) {
     dataProducer.send(`${digit}`);
   }
+  await stalled;
 
   for (const [index, stats] of (await Promise.allSettled(dataConsumers.map(dropped))).entries()) {
     console.log(`${POLICIES[index]}: ${stats.status === 'fulfilled' ? stats.value : 'closed'}`);
   }
   ready();
   await dataProducer.drained();
-  dataProducer.close();
+
+  const [{ messagesReceived }] = await dataProducer.closeWithStats();
+
+  console.log(`${messagesReceived} sent`);
   for (const [index, texts] of (await Promise.all(receivers)).entries()) {
     console.log(`${POLICIES[index]}: ${texts.join(' ')}`);
   }

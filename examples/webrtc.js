@@ -3,6 +3,10 @@
 // WebRtcTransport: a WebRTC client sends messages to the application and gets answers. Here the client is
 // node-datachannel; in a browser, use mediasoup-client (see demo/), or RTCPeerConnection alone (see starter/).
 
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
 const { createWorker } = require('datasoup');
 const { cleanup } = require('node-datachannel');
 
@@ -17,11 +21,16 @@ async function main() {
     enableSctp: true,
   });
 
+  // For Wireshark: all packets of the client, decrypted.
+  const file = path.join(os.tmpdir(), 'webrtc.pcapng');
+  const capture = await transport.capture(fs.createWriteStream(file));
+
   transport.on('iceselectedtuplechange', ({ protocol }) => console.log(`ICE: ${protocol}`));
-  transport.on('dtlsstatechange', (state) => console.log(`DTLS: ${state}`));
-  transport.on('sctpstatechange', (state) => {
-    console.log(`SCTP: ${state}`);
+  transport.on('dtlsstatechange', (state, error) => console.log(`DTLS: ${state}${reason(error)}`));
+  transport.on('sctpstatechange', (state, error) => {
+    console.log(`SCTP: ${state}${reason(error)}`);
     if (state === 'closed') {
+      console.log(`${capture.packetsDropped} packets are missing in ${path.basename(file)}`);
       worker.close();
       cleanup();
     }
@@ -50,6 +59,11 @@ async function main() {
     client.close();
   });
   channels[0].sendMessage('hello');
+}
+
+/** Why a state came that ends something. */
+function reason(error) {
+  return error ? ` (${error.code})` : '';
 }
 
 main();
