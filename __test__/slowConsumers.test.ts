@@ -21,14 +21,14 @@ interface Served {
 async function serve(
   peers: WebRtcPeers,
   router: types.Router,
-  dataProducerId: string,
+  options: types.DataConsumerOptions,
 ): Promise<Served> {
   const transport = await router.createWebRtcTransport({
     listenInfos: LOOPBACK,
     enableSctp: true,
     sctpSendBufferSize: SEND_BUFFER,
   });
-  const consumer = await transport.consumeData({ dataProducerId });
+  const consumer = await transport.consumeData(options);
   return { peer: await peers.connect(transport, { channels: [{ id: 0, tally: true }] }), consumer };
 }
 
@@ -41,7 +41,9 @@ test('2 of 12 clients are frozen: the others get every message; the queues of th
   const { worker, router, dataProducerDirect: producer } = await arrange();
   const [awake, asleep] = [new WebRtcPeers(), new WebRtcPeers()];
   const all = (count: number, peers: WebRtcPeers): Promise<Served[]> =>
-    Promise.all(Array.from({ length: count }, () => serve(peers, router, producer.id)));
+    Promise.all(
+      Array.from({ length: count }, () => serve(peers, router, { dataProducerId: producer.id })),
+    );
   const [others, frozen] = [await all(OTHERS, awake), await all(FROZEN, asleep)];
   const full = Promise.all(frozen.map(({ consumer }) => nextEvent(consumer, 'sctpsendbufferfull')));
 
@@ -74,6 +76,39 @@ test('2 of 12 clients are frozen: the others get every message; the queues of th
     const { messagesSent } = await statsOf(each);
     expect((await each.peer.tally(0, messagesSent)).count).toBe(messagesSent);
   }
+  worker.close();
+  await Promise.all([awake.close(), asleep.close()]);
+}, 60_000);
+
+test("with 'block' a frozen client holds up the others, until 'stalled'; they get every message; 'unstalled' follows when it resumes", async () => {
+  const { worker, router, dataProducerDirect: producer } = await arrange();
+  const [awake, asleep] = [new WebRtcPeers(), new WebRtcPeers()];
+  const options = {
+    dataProducerId: producer.id,
+    overflow: 'block',
+    overflowTimeout: 500,
+  } as const;
+  const others = await Promise.all(
+    Array.from({ length: OTHERS }, () => serve(awake, router, options)),
+  );
+  const { consumer } = await serve(asleep, router, options);
+  const stalled = nextEvent(consumer, 'stalled');
+
+  asleep.freeze();
+  for (let sent = 0; sent < MESSAGES; sent++) {
+    producer.send(numbered(sent, SIZE));
+  }
+  await stalled;
+  for (const each of others) {
+    expect(await each.peer.tally(0, MESSAGES)).toEqual(allOf(MESSAGES, SIZE));
+    expect(await statsOf(each)).toMatchObject({ messagesDropped: 0 });
+  }
+  const [{ messagesDropped } = { messagesDropped: 0 }] = await consumer.getStats();
+  expect(messagesDropped).toBeGreaterThan(0);
+
+  const unstalled = nextEvent(consumer, 'unstalled');
+  asleep.thaw();
+  await unstalled;
   worker.close();
   await Promise.all([awake.close(), asleep.close()]);
 }, 60_000);

@@ -1,9 +1,10 @@
 'use strict';
 
-// npm run robustness -- slow [--seconds=N] [--rounds=N] [--json]
+// npm run robustness -- slow [--only=REGEX] [--seconds=N] [--rounds=N] [--json] [--list]
 //
-// One DataProducer and 200 WebRTC clients, of which 5 are frozen (SIGSTOP) in every other phase. Fails if the other
-// clients lose a message, or if their p99 doubles.
+// One DataProducer and 200 WebRTC clients, some of which are frozen (SIGSTOP) in every other phase. Fails if the other
+// clients lose a message, if one waits for longer than the frozen ones may hold it up, or if their p99 doubles although
+// these may not.
 
 const { connectClients } = require('../bench/clients/connect');
 const { paced } = require('../bench/messages');
@@ -12,7 +13,6 @@ const { runSuite } = require('./load/suite');
 const { rss, watchRss } = require('./load/system');
 
 const CLIENTS = 200;
-const FROZEN = 5;
 /** Processes of the clients that stay awake; the frozen ones have one of their own. */
 const PROCESSES = 3;
 const PER_SECOND = 50;
@@ -22,21 +22,50 @@ const SEND_BUFFER = 128 * 1024;
 /** The bytes that an association holds besides the send buffer (docs/ARCHITECTURE.md, Bounds). */
 const FLIGHT = 128 * 1024;
 
-const cases = [{ name: 'frozen', title: `${FROZEN} of ${CLIENTS} clients frozen` }];
+/** How much longer than that a message may take than the slowest one with all clients awake, in ms. */
+const NOISE = 50;
+
+/**
+ * @typedef {object} Case
+ * @property {string} name
+ * @property {string} title
+ * @property {number} count - of frozen clients.
+ * @property {import('..').DataConsumerOverflow} [overflow]
+ * @property {number} [overflowTimeout] - how long they may hold up the others, in ms.
+ */
+
+/** @type {Case[]} */
+const cases = [
+  { name: 'default', title: `5 of ${CLIENTS} frozen`, count: 5 },
+  {
+    name: 'drop-oldest',
+    title: `1 of ${CLIENTS} frozen, 'drop-oldest'`,
+    count: 1,
+    overflow: 'drop-oldest',
+  },
+  {
+    name: 'block',
+    title: `1 of ${CLIENTS} frozen, 'block' for 500 ms`,
+    count: 1,
+    overflow: 'block',
+    overflowTimeout: 500,
+  },
+];
 
 /** Clients, and the DataConsumers that serve them. */
 class Group {
   full = 0;
+  stalled = 0;
 
   /**
    * @param {object} options
    * @param {any} options.worker
    * @param {any} options.router
-   * @param {string} options.dataProducerId
    * @param {number} options.count
    * @param {number} options.processes
+   * @param {import('..').DataConsumerOptions} options.consumerOptions
    */
-  static async create({ worker, router, dataProducerId, count, processes }) {
+  static async create({ worker, router, count, processes, consumerOptions }) {
     const group = new Group();
 
     group.clients = await connectClients({
@@ -46,9 +75,10 @@ class Group {
       processes,
       transportOptions: { sctpSendBufferSize: SEND_BUFFER },
       async prepare(transport) {
-        const consumer = await transport.consumeData({ dataProducerId });
+        const consumer = await transport.consumeData(consumerOptions);
 
         consumer.on('sctpsendbufferfull', () => group.full++);
+        consumer.on('stalled', () => group.stalled++);
         group.consumers.push(consumer);
         group.transports.push(transport);
         return consumer.sctpStreamParameters.streamId;
@@ -90,20 +120,22 @@ class Group {
 /**
  * Alternates between phases with all clients awake and phases with some frozen.
  *
- * @param {{ api: any, seconds: number, rounds: number }} options
+ * @param {Case & { api: any, seconds: number, rounds: number }} options
  */
-async function measureCase({ api, seconds, rounds }) {
+async function measureCase({ api, seconds, rounds, count: few, overflow, overflowTimeout }) {
   const worker = await api.createWorker();
   const router = await worker.createRouter();
   const producer = await (await router.createDirectTransport()).produceData();
-  const common = { worker, router, dataProducerId: producer.id };
-  const others = await Group.create({ ...common, count: CLIENTS - FROZEN, processes: PROCESSES });
-  const frozen = await Group.create({ ...common, count: FROZEN, processes: 1 });
+  const consumerOptions = { dataProducerId: producer.id, overflow, overflowTimeout };
+  const common = { worker, router, consumerOptions };
+  const others = await Group.create({ ...common, count: CLIENTS - few, processes: PROCESSES });
+  const frozen = await Group.create({ ...common, count: few, processes: 1 });
   const count = Math.round(seconds * PER_SECOND);
 
   async function phase() {
     const before = {
       full: [others.full, frozen.full],
+      stalled: [others.stalled, frozen.stalled],
       dropped: [await others.dropped(), await frozen.dropped()],
     };
     const memory = watchRss(process.pid);
@@ -130,10 +162,12 @@ async function measureCase({ api, seconds, rounds }) {
       rss: memory.highest(),
       others: {
         full: others.full - before.full[0],
+        stalled: others.stalled - before.stalled[0],
         dropped: (await others.dropped()) - before.dropped[0],
       },
       frozen: {
         full: frozen.full - before.full[1],
+        stalled: frozen.stalled - before.stalled[1],
         dropped: (await frozen.dropped()) - before.dropped[1],
       },
       states: frozen.transports.map(({ sctpState }) => sctpState),
@@ -169,11 +203,14 @@ async function measureCase({ api, seconds, rounds }) {
       p50: quantile(latencies, 0.5),
       p99: quantile(latencies, 0.99),
       p99s: phases.map((each) => Math.round(quantile(each.latencies, 0.99))),
+      longest: Math.max(...phases.map((each) => quantile(each.latencies, 1))),
       lost: total(({ lost }) => lost),
       disordered: total(({ disordered }) => disordered),
       othersDropped: total((each) => each.others.dropped),
       frozenDropped: total((each) => each.frozen.dropped),
       frozenFull: total((each) => each.frozen.full),
+      frozenStalled: total((each) => each.frozen.stalled),
+      othersStalled: total((each) => each.others.stalled),
       waiting: Math.max(...phases.map(({ waiting }) => waiting)),
       rss: Math.max(...phases.map((each) => each.rss)) - rssBefore,
     };
@@ -182,9 +219,11 @@ async function measureCase({ api, seconds, rounds }) {
 
   return {
     ...figures,
+    overflowTimeout,
+    rounds,
     ratio: figures.stopped.p99 / figures.awake.p99,
     rss: rssBefore,
-    bound: (FROZEN * (SEND_BUFFER + SIZE + FLIGHT)) / 2 ** 20,
+    bound: (few * (SEND_BUFFER + SIZE + FLIGHT)) / 2 ** 20,
     states: stopped.flatMap(({ states }) => states).join(' '),
   };
 }
@@ -194,9 +233,11 @@ const COLUMNS = [
   'messages',
   'p50 ms',
   'p99 ms',
+  'longest ms',
   'lost',
   'dropped for the frozen',
   "'sctpsendbufferfull'",
+  "'stalled'",
   'RSS',
 ];
 
@@ -215,9 +256,11 @@ function table(results) {
             `${each.messages}`,
             (each.p50 / 1_000).toFixed(2),
             (each.p99 / 1_000).toFixed(2),
+            (each.longest / 1_000).toFixed(0),
             `${each.lost + each.othersDropped}`,
             `${each.frozenDropped}`,
             `${each.frozenFull}`,
+            `${each.frozenStalled + each.othersStalled}`,
             `${each.rss >= 0 ? '+' : ''}${each.rss.toFixed(1)} MiB`,
           ]),
     ),
@@ -225,11 +268,19 @@ function table(results) {
 }
 
 /** The promises that did not hold. */
-function broken(/** @type {any} */ { stopped, ratio }) {
+function broken(/** @type {any} */ { awake, stopped, ratio, rounds, overflowTimeout }) {
+  const held = (stopped.longest - awake.longest) / 1_000;
+  // The one that blocks does so once in each phase.
+  const stalls = overflowTimeout ? rounds : 0;
+
   return [
     ...(stopped.lost + stopped.othersDropped > 0 ? [`${stopped.lost} messages lost`] : []),
     ...(stopped.frozenDropped === 0 ? ['no message was dropped for the frozen clients'] : []),
-    ...(ratio > 2 ? [`p99 × ${ratio.toFixed(1)}`] : []),
+    ...(held > (overflowTimeout ?? 0) + NOISE ? [`held up for ${Math.round(held)} ms`] : []),
+    ...(stopped.frozenStalled !== stalls || stopped.othersStalled > 0
+      ? [`stalled: ${stopped.frozenStalled} frozen, ${stopped.othersStalled} others`]
+      : []),
+    ...(!overflowTimeout && ratio > 2 ? [`p99 × ${ratio.toFixed(1)}`] : []),
   ];
 }
 
