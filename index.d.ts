@@ -1017,7 +1017,8 @@ export type SctpOptions = {
  * How the congestion window of an association grows and shrinks. It applies to what this side sends; the peer decides
  * for itself.
  *
- * - 'cubic' (RFC 9438): fills fast and long paths, and shares a path fairly with TCP. For most applications.
+ * - 'cubic' (RFC 9438): fills fast and long paths, and shares a path fairly with TCP. On short and slow paths it takes
+ *   up to half as much again as a flow like 'newreno', because alpha of section 4.3 is always 1. For most applications.
  * - 'newreno' (RFC 9260, section 7.2): grows by one packet per round trip after a loss, so it takes less of a shared
  *   path than 'cubic' and stays further below what a fast or long path can carry.
  * - 'bbr' (draft-ietf-ccwg-bbr): follows the measured rate and round-trip time instead of halving at every loss. For
