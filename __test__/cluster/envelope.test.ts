@@ -1,6 +1,8 @@
 import { Envelope, epochOf, MAX_ENVELOPE, OVERHEAD, Refusal } from '../../lib/cluster/envelope';
 import { Random } from '../helpers/cluster/random';
 
+/** As in messages.test.ts. */
+const RUNS = Number(process.env['CLUSTER_FUZZ'] ?? 3000);
 const SECRET = Buffer.alloc(32, 1);
 const OTHER_SECRET = Buffer.alloc(32, 2);
 const EPOCH = epochOf(Date.UTC(2026, 0), Buffer.alloc(6, 3));
@@ -138,12 +140,12 @@ describe('hostile', () => {
 
   test('random bytes and random changes open nothing (fuzz)', () => {
     const random = new Random(1);
-    for (let run = 0; run < 2000; run += 1) {
+    for (let run = 0; run < RUNS; run += 1) {
       const bytes = random.chance(0.3) ? random.bytes(random.below(200)) : Buffer.from(sealed);
       for (let change = 0; change <= random.below(4); change += 1) {
         if (bytes.length > 0) bytes[random.below(bytes.length)]! ^= 1 + random.below(255);
       }
       if (!bytes.equals(sealed)) expect(refusal(b, SUBJECT, bytes)).not.toBe('opened');
     }
-  });
+  }, 600_000);
 });
