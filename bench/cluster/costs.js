@@ -1,7 +1,7 @@
 'use strict';
 
 // What the simulation charges. Control messages: measured at the start, with the real envelope and the real checks.
-// Messages of DataProducers: figures of `npm run bench -- --rows=paced`. The bus: what a nats-server took on two busy
+// Messages of DataProducers: figures of `npm run bench -- --rows=cluster`. The bus: what a nats-server took on two busy
 // cores.
 
 const { performance } = require('node:perf_hooks');
@@ -12,17 +12,17 @@ const { decode, encode } = require('../../lib/cluster/messages');
 /** @typedef {{ fixed: number, perByte: number }} Cost In ms, and in ms per byte. */
 
 /**
- * CPU time of a gateway's thread, in µs: 100 B over DTLS, to 10 and to 50 hosts at 50 messages per second, on a busy
- * machine. (When it was idle: 116, 15 and 41.) Each message comes alone, so each copy is a datagram and a system call,
- * and is acknowledged by one. At thousands per second a copy costs half a microsecond.
+ * CPU time of a gateway's thread, in µs: 100 B over DTLS, to 10 and to 50 hosts at 50 messages per second. Each message
+ * comes alone, so each copy is a datagram and a system call, and is acknowledged by one. At thousands per second a copy
+ * costs half a microsecond.
  */
 const GATEWAY = {
   /** A message of a DataProducer of this host, from its Router. */
-  enter: 80,
+  enter: 145,
   /** Each copy to another host. */
-  copy: 21,
+  copy: 17,
   /** A message from another host, to a Router of this one. */
-  leave: 45,
+  leave: 51,
 };
 
 /** Deliveries of messages of 100 B and of 1 KB, per second. */
