@@ -152,7 +152,7 @@ describe('a WebRtcTransport whose client', () => {
     const transport = await webRtc();
     const { port } = transport.iceCandidates[0]!;
     const socket = await open();
-    // Without USERNAME and MESSAGE-INTEGRITY.
+    // The request lacks USERNAME and MESSAGE-INTEGRITY.
     const request = stun(0x0001, []);
     socket.send(request, port, '127.0.0.1');
     const { state: first } = await untilFinding(transport, 'stun-malformed');

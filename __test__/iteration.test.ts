@@ -167,7 +167,7 @@ describe('for await (… of dataConsumer)', () => {
     close();
     expect(await textsOf({ [Symbol.asyncIterator]: () => iterator })).toEqual(sent.slice(1));
     await expect(iterator.next()).resolves.toEqual({ value: undefined, done: true });
-    // Of a closed DataConsumer, a loop ends at once.
+    // A loop over a closed DataConsumer ends at once.
     if (dataConsumer.closed) expect(await textsOf(dataConsumer)).toEqual([]);
   });
 

@@ -52,7 +52,7 @@ const INVALID_ON_WORKER: Record<string, Call> = {
   'worker.updateSettings(5)': ({ worker }) => worker.updateSettings(5 as any),
 };
 
-/** The same for valid arguments. */
+/** Calls with valid arguments. */
 const VALID: Record<string, Call> = {
   'webRtcTransport.connect()': (it) =>
     it.webRtcTransport.connect({ dtlsParameters: { fingerprints: SOME_FINGERPRINTS } }),

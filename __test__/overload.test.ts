@@ -11,7 +11,7 @@ import { nextEvent, within } from './helpers/wait';
 /** While messages for hundreds of DataConsumers wait, a worker serves others, and close() does not wait for them. */
 
 const CONSUMERS = 500;
-/** Its routing takes a debug build half a minute. */
+/** The bound of the queue that tests fill: a debug build takes half a minute to route so much. */
 const QUEUE_BYTES = 16 * 1024 * 1024;
 /**
  * How long an answer, a free port, or the end of a worker or process may take under the load. `npm run robustness --
@@ -21,7 +21,7 @@ const SOON_MS = 500;
 const END_MS = 2_000;
 /** The longest p99 of a round trip to a peer, in µs. */
 const TRIP_MICROS = 100_000;
-/** On a busy machine: this many times as long as while no messages wait. */
+/** On a busy machine the worker may take this many times as long as while no messages wait. */
 const QUIET_TIMES = 10;
 
 /** How long the close of a router and the end of a worker take while no messages wait, in milliseconds. */

@@ -180,7 +180,7 @@ describe('dataConsumer.send()', () => {
   });
 
   test.each(EMPTY)('takes %s as an empty message', async (_title, make) => {
-    // One byte on the wire: RFC 8831, section 6.6.
+    // An empty message has one byte on the wire: RFC 8831, section 6.6.
     await expect(dataConsumer.send(make())).resolves.toBe(1);
   });
 

@@ -84,7 +84,7 @@ class Channel {
   #cycleMs = CYCLE_MS;
   /** Whether a later macrotask continues the drain. */
   #scheduled = false;
-  /** Whether calls since the last flush may wait for the next one. */
+  /** Whether calls may be waiting for the next flush. */
   #unflushed = false;
   /** Whether a microtask will flush. */
   #flushScheduled = false;

@@ -121,7 +121,7 @@ class MessageWritable extends Writable {
     this.#destroyed.abort();
     this.#sink.open.delete(this);
     if (this.#sink.waiting.delete(this.#retry)) {
-      // Its callback gets the error.
+      // The callback of the write that waits gets the error.
       process.nextTick(this.#retry);
     }
     callback(error);

@@ -98,7 +98,7 @@ function beginning(application, name) {
 }
 
 /**
- * A packet.
+ * The block of one packet.
  *
  * @param {bigint} time
  * @param {boolean} outbound

@@ -549,7 +549,7 @@ async function main() {
   }
 
   const kinds = KINDS.filter((kind) => bus === undefined || bus === kind);
-  // At the same time, as rows mostly wait.
+  // Both kinds of bus run at the same time, as rows mostly wait.
   const results = (await Promise.all(kinds.map((kind) => runAll(kind, rows, lease, slack)))).flat();
 
   if (json) {

@@ -81,7 +81,7 @@ describe('the Worker of a Cluster', () => {
   let panic: () => void;
   let room: Room;
 
-  /** Another host takes something from this one. */
+  /** Starts the hosts `a` and `b`, and lets `b` consume a DataProducer of `a`. */
   async function crossed(): Promise<{ b: Cluster; dataConsumer: types.DataConsumer; far: Room }> {
     datasoup.observer.once('newworker', (created) => (gateway = created));
     a = await start('a');

@@ -46,7 +46,7 @@ async function runProgram(seed: number): Promise<string[]> {
     } else {
       act(world, process, names, start, seed % 2 === 0);
     }
-    // All send.
+    // All processes send.
     for (const each of world.processes.values()) {
       for (const id of each.alive && !each.paused ? each.producers.keys() : []) {
         for (let count = random.below(4); count > 0; count -= 1) each.send(id);

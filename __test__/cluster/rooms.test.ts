@@ -276,7 +276,7 @@ test('two Routers of one Worker consume the same DataProducers', async () => {
     const room = await b.cluster.join(name, { router });
     const transport = await router.createDirectTransport();
     if (name === 'other') {
-      // Another room that has both.
+      // The room "other" shows both DataProducers as well.
       for (const [host, dataProducer] of [
         [a, far],
         [b, near],

@@ -80,7 +80,7 @@ inNamespaces(`in network namespaces${reason === undefined ? '' : ` (${reason})`}
         await tap.end();
         await scene.close();
       }
-      // All messages have crossed it.
+      // All messages have crossed the bridge.
       expect(tap.size).toBeGreaterThan(200_000);
       for (const text of [LABEL, INFO, PAYLOAD, ROOM, SECRET]) {
         for (const encoding of ['utf8', 'base64', 'hex'] as const) {

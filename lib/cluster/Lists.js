@@ -388,7 +388,7 @@ class Lists {
       view.owed = { id: ask };
     }
     if (!current && !view.asking) {
-      // One message answers and asks.
+      // The same message will answer the other host and ask it.
       this.#askSoon(room, view);
     } else if (ask !== undefined) {
       this.#speak(room, view, false);

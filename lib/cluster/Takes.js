@@ -148,7 +148,7 @@ class Takes {
     const former = source.items.get(entry.id);
 
     if (former && former.wanted !== null) {
-      throw new Error(`${entry.id} is wanted already`);
+      throw new Error(`DataProducer ${entry.id} is taken from host ${host} already`);
     }
 
     const item = new Item(entry, subchannels, listener);

@@ -17,7 +17,7 @@ class Versions {
   #range;
   #peers;
   #spoken;
-  /** Since the last join. */
+  /** How many ticks there were since the last join. */
   #ticks = 0;
 
   /**

@@ -96,7 +96,7 @@ function redisBus(client) {
       listeners.set(subject, set.add(own));
       try {
         subscriber ??= isIoredis ? ofIoredis(client, onMessage) : ofRedis(client, onMessage);
-        // Also if the subject has a subscription: that may not be in force yet.
+        // Subscribes even if the subject has a subscription, which may not be in force yet.
         await (await subscriber).subscribe(subject);
       } catch (error) {
         await end().catch(() => {});

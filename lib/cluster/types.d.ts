@@ -5,7 +5,7 @@ export type Entry = {
   id: string;
   label: string;
   protocol: string;
-  /** As JSON. */
+  /** What the application says about it, as JSON. */
   info: string;
   ordered: boolean;
   maxPacketLifeTime?: number;

@@ -9,7 +9,7 @@ const validate = require('./validate');
 const MAX_STREAM_ID = 65_534;
 /** The default of `maxBufferedAmount`, in bytes. */
 const MAX_BUFFERED_AMOUNT = 64 * 1024 * 1024;
-/** The same for messages of a peer that a paused DataProducer holds. */
+/** The default of `maxBufferedAmount` of a paused DataProducer that holds messages of a peer, in bytes. */
 const MAX_HELD_OF_PEER = 1024 * 1024;
 /** The largest `retain.messages`. */
 const MAX_RETAINED_MESSAGES = 65_535;

@@ -202,7 +202,7 @@ function rust() {
     CARGO: path.join(usr, 'bin', 'cargo'),
     RUSTC: path.join(usr, 'bin', 'rustc'),
     LD_LIBRARY_PATH: `${path.join(usr, 'lib', 'x86_64-linux-gnu')}:${path.join(usr, 'lib')}`,
-    // For -Zbuild-std.
+    // Lets this stable compiler take -Zbuild-std.
     RUSTC_BOOTSTRAP: '1',
   };
 }

@@ -115,7 +115,7 @@ pub enum Path {
 pub enum DtlsEvent {
     /// The state changed.
     State(DtlsState),
-    /// The content of one record.
+    /// The application data of one record, decrypted.
     Data(Bytes),
 }
 

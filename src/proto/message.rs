@@ -90,7 +90,7 @@ impl Amount {
         Self { payload: payload_len, charge: charge(payload_len) }
     }
 
-    /// The same with a list of `count` subchannels for each message.
+    /// This amount, with a list of `count` subchannels for each message.
     #[must_use]
     pub fn with_subchannels(self, count: usize) -> Self {
         Self { charge: self.charge + 2 * count, ..self }

@@ -132,7 +132,7 @@ impl AncillaryData {
                 };
                 self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, info);
             }
-            // Of an IPv6 socket, and so also an IPv4 address that is mapped to IPv6.
+            // An IPv6 socket has these, and among them IPv4 addresses that are mapped to IPv6.
             Some(IpAddr::V6(ip)) => {
                 let source = libc::in6_addr { s6_addr: ip.octets() };
                 let info = libc::in6_pktinfo { ipi6_addr: source, ipi6_ifindex: 0 };

@@ -8,7 +8,7 @@ use tokio::net::UdpSocket;
 pub(super) struct ReceiveMemory {
     /// The bytes in use.
     pub(super) used: u32,
-    /// All bytes.
+    /// The bytes that the buffer has in all.
     pub(super) size: u32,
     /// Datagrams that were lost because there was no room.
     pub(super) drops: u32,

@@ -67,7 +67,7 @@ pub struct World {
 pub struct FarEnd {
     /// The inbox of its worker.
     pub inbox: Arc<WorkerInbox>,
-    /// Its transport there.
+    /// The pipe transport of that worker.
     pub transport: TransportKey,
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Block {
 /// A time in which a DataConsumer holds up its DataProducer.
 #[derive(Debug)]
 pub(super) struct Span {
-    /// Since when it stands still.
+    /// Since when the DataConsumer has taken nothing.
     since: Instant,
     /// How much it had taken by then.
     taken: u64,

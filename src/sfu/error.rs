@@ -96,7 +96,7 @@ pub enum Error {
     #[error("cannot start the worker: {0}")]
     Start(String),
     /// An answer that is not JSON: an error in Rust.
-    #[error("invalid answer: {0}")]
+    #[error("the worker's answer cannot be written as JSON: {0}")]
     InvalidAnswer(String),
 }
 

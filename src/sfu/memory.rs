@@ -108,9 +108,9 @@ impl Memory {
 /// An entity that has an event to emit once there is room in the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Waiter {
-    /// For 'drain'.
+    /// A DataProducer that then emits 'drain'.
     Producer(DataProducerKey),
-    /// For 'overflow'.
+    /// A DataConsumer that then emits 'overflow'.
     Consumer(DataConsumerKey),
 }
 

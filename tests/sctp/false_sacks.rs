@@ -137,7 +137,7 @@ fn what_is_acknowledged_beyond_a_gap_that_never_closes_is_charged_and_bounded() 
     let queued = stage.sctp.queued_bytes();
     let inside = stage.sctp.bytes_held() - queued - 64 * (queued / 1000);
     assert!(inside >= 1064 * (highest as usize - 1), "{inside} bytes for {highest} messages");
-    // Two flights of 128 KiB, and what was in flight when they were reached.
+    // At most two flights of 128 KiB, and what was in flight when that bound was reached.
     assert!(inside < 3 * 128 * 1024 + 16_384, "{inside} bytes");
     stage.assert_alive();
 }
@@ -347,7 +347,7 @@ fn a_window_that_stays_small_is_never_exceeded() {
     for window in [0, 1, 1000, 5000, 50_000u32] {
         let mut stage = open();
         refill(&mut stage);
-        // The handshake announced more: this much may be in flight until the first SACK.
+        // The handshake announced a larger window, which holds until the first SACK.
         let mut sent = stage.drain();
         let mut highest = 0;
         for _ in 0..1000 {

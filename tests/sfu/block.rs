@@ -909,7 +909,7 @@ fn a_consumer_that_is_getting_what_is_retained_holds_up_its_producer_although_it
     let backlog = Arc::new(Backlog::new(3100 * 68));
     let shared = Arc::clone(&backlog);
     let (consumer, _) = lab.host().consume_into(direct, producer, blocking(Some(0)), shared);
-    // These would leave no room for the others.
+    // These ten would leave the retained messages no room.
     let mut messages: VecDeque<_> = (0..10).map(|_| binary(1, 100_000)).collect();
     offer(&mut lab, producer, &mut messages);
     assert_eq!(messages.len(), 10);

@@ -193,7 +193,7 @@ fn at_most_64_channels_wait_and_a_closed_one_holds_its_place_for_10_s() {
     lab.host().produce_with(key, adopting(2));
     send(&mut lab, client, 202, open("x", LIMITED));
     assert_eq!(announced(&mut lab, key), [202]);
-    // So do those whose time is over.
+    // Closed channels make room once their 10 s are over.
     lab.run_for(Duration::from_secs(10));
     send(&mut lab, client, 204, open("x", LIMITED));
     assert_eq!(announced(&mut lab, key), [204]);

@@ -132,7 +132,7 @@ fn messages_that_javascript_finds_too_old_after_their_consumer_has_closed_are_co
         let (consumer, _) = lab.host().consume_with(direct, producer, options);
         (0..3).for_each(|_| lab.sfu().send(producer, binary(1, 100), None));
         if round % 2 == 0 {
-            // These are found too old before the DataConsumer closes.
+            // The three messages are found too old before the DataConsumer closes.
             lab.flush();
             lab.run_for(Duration::from_millis(200));
             assert!(lab.host().messages(consumer).is_empty());

@@ -1038,7 +1038,7 @@ fn of_every_message_that_is_retained_or_routed_random_joiners_know_what_has_beco
                 let stats = lab.sfu().data_consumer(joiner.key).expect("open").get_stats();
                 let known = stats.messages_sent + stats.messages_waiting + stats.messages_dropped;
                 assert_eq!(known + stats.messages_paused, joiner.owed, "seed {seed}");
-                // One that is paused holds up nothing.
+                // A DataConsumer that is paused holds up nothing.
                 let may_drop = !joiner.blocks || stats.messages_paused > 0;
                 assert!(may_drop || stats.messages_dropped == 0, "seed {seed}: {stats:?}");
             }

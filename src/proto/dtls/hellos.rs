@@ -34,7 +34,7 @@ pub(super) struct Hellos(Vec<Client>);
 pub(super) enum HelloOutcome {
     /// The record is not a whole ClientHello, or there are too many clients.
     Dropped,
-    /// These datagrams answer it.
+    /// These datagrams answer the ClientHello.
     Answered(Vec<Box<[u8]>>),
     /// The client has returned its cookie, but its hello allows no handshake.
     Failed(dimpl::Error),

@@ -31,12 +31,12 @@ impl HeldChunks {
         self.all.chunks
     }
 
-    /// Their payload.
+    /// The payload bytes of the chunks.
     pub(super) fn bytes(&self) -> usize {
         self.all.bytes
     }
 
-    /// Their charge: payload, and 64 bytes for each.
+    /// The charge for the chunks: their payload, and 64 bytes for each.
     pub(super) fn charge(&self) -> usize {
         self.all.bytes + 64 * self.all.chunks
     }

@@ -144,7 +144,7 @@ impl ReceivedTsns {
         if before(tsn, self.cumulative) {
             *self = Self::new(tsn.wrapping_add(1));
             for offset in gaps.flat_map(|(first, last)| first..=last) {
-                // Their bytes are not known any more.
+                // The lengths of these chunks are not known any more.
                 self.insert(tsn.wrapping_add(offset.into()), 0);
             }
         } else {
@@ -163,7 +163,7 @@ impl ReceivedTsns {
     fn retain_reported(&mut self, mut gaps: impl Iterator<Item = (u16, u16)>) {
         let (origin, cumulative) = (self.origin, self.cumulative);
         let mut block = gaps.next();
-        // Both are in order.
+        // The TSNs of the set and the gap blocks are both in ascending order.
         self.above.retain(|distance, _| {
             let offset = origin.wrapping_add(*distance).wrapping_sub(cumulative);
             while block.is_some_and(|(_, last)| u32::from(last) < offset) {

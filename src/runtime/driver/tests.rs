@@ -56,7 +56,7 @@ impl Scene {
         self.produce_for(router, consumers, 64 << 20)
     }
 
-    /// The same, and in the queue of each DataConsumer this much may wait.
+    /// Like [`Self::produce`]; the queue of each DataConsumer takes at most `bound` bytes.
     fn produce_for(
         &mut self,
         router: u32,

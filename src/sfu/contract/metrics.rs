@@ -53,15 +53,15 @@ pub struct SfuMetrics {
     pub data_consumers: usize,
     /// Messages that DataProducers have received.
     pub messages_received: u64,
-    /// Their bytes.
+    /// The payload bytes of these messages.
     pub message_bytes_received: u64,
     /// Messages that DataConsumers have sent, counted once for each DataConsumer.
     pub messages_sent: u64,
-    /// Their bytes.
+    /// The payload bytes of these messages.
     pub message_bytes_sent: u64,
     /// Messages of `dataConsumer.send()`.
     pub messages_sent_directly: u64,
-    /// Their bytes.
+    /// The payload bytes of these messages.
     pub message_bytes_sent_directly: u64,
     /// Messages of `dataConsumer.send()` that the worker rejected.
     pub messages_rejected: u64,
@@ -83,7 +83,7 @@ pub struct SfuMetrics {
     pub sctp_chunks_stripped: u64,
     /// DATA chunks that were sent again, by cause.
     pub sctp_chunks_retransmitted: Retransmissions,
-    /// Their bytes.
+    /// The payload bytes of these chunks.
     pub sctp_bytes_retransmitted: Retransmissions,
     /// DATA chunks that were sent again although they had arrived.
     pub sctp_spurious_retransmissions: u64,

@@ -228,23 +228,23 @@ pub struct SctpTransmission {
     pub sctp_bytes_in_flight: usize,
     /// Chunks that were sent again: the sum of the four causes below.
     pub sctp_chunks_retransmitted: u64,
-    /// Their payload.
+    /// Their payload in bytes.
     pub sctp_bytes_retransmitted: u64,
     /// Chunks that later acknowledgements showed to be lost.
     pub sctp_chunks_retransmitted_rack: u64,
-    /// Their payload.
+    /// Their payload in bytes.
     pub sctp_bytes_retransmitted_rack: u64,
     /// Chunks that probed for an acknowledgement.
     pub sctp_chunks_retransmitted_probe: u64,
-    /// Their payload.
+    /// Their payload in bytes.
     pub sctp_bytes_retransmitted_probe: u64,
     /// Chunks that were sent again after a timeout.
     pub sctp_chunks_retransmitted_timeout: u64,
-    /// Their payload.
+    /// Their payload in bytes.
     pub sctp_bytes_retransmitted_timeout: u64,
     /// Chunks that a later packet carried once more.
     pub sctp_chunks_retransmitted_bundled: u64,
-    /// Their payload.
+    /// Their payload in bytes.
     pub sctp_bytes_retransmitted_bundled: u64,
     /// Retransmissions of chunks that had arrived, without the bundled ones.
     pub sctp_spurious_retransmissions: u64,

@@ -40,7 +40,7 @@ static DATA: LazyLock<Bytes> = LazyLock::new(|| {
 /// What the target knows of a chunk.
 #[derive(Debug, Clone, Copy)]
 struct Given {
-    /// Of the chunk, without the I bit.
+    /// The chunk's flags, without the I bit.
     flags: u8,
     stream: StreamId,
     len: usize,

@@ -93,9 +93,9 @@ pub(super) use outgoing::{Outgoing, SendLimit};
 /// Whether the window or the pacer, and not the application, limited what was sent.
 #[derive(Debug, Clone, Copy, Default)]
 struct WindowLimited {
-    /// In the current round.
+    /// Whether that was so in the current round.
     now: bool,
-    /// In the last one.
+    /// Whether that was so in the round before.
     before: bool,
 }
 

@@ -85,8 +85,8 @@ impl Rack {
         self.newest.is_some_and(is_older)
     }
 
-    /// The peer has reported a duplicate of a chunk that was marked lost and sent again: the window was too short (RFC
-    /// 8985 §6.2 step 4). `cumulative` and `highest_sent` mark the round.
+    /// The peer has reported a duplicate of a chunk that was marked lost and sent again: the reordering window was too
+    /// short (RFC 8985 §6.2 step 4). `cumulative` and `highest_sent` mark the round.
     pub(super) fn on_duplicate(&mut self, cumulative: u32, highest_sent: u32) {
         self.reordering = true;
         if self.widened_until.is_none_or(|until| !before(cumulative, until)) {
