@@ -3,7 +3,7 @@
 // npm run robustness -- cycles [--count=100000]
 //
 // Creates and closes objects of each kind on one Worker. Fails if memory, file descriptors, threads or handles grow, or
-// if an object is left at the end.
+// if an object or a message is left at the end.
 
 const { IMPL } = require('../bench/implementation');
 const { readOptions } = require('../scripts/options');
@@ -21,6 +21,16 @@ const MAX_HEAP_GROWTH = 1;
 
 const LISTEN_INFOS = [{ protocol: 'udp', ip: '127.0.0.1' }];
 const STREAM = { sctpStreamParameters: { streamId: 1 } };
+const LIMIT = { messagesPerSecond: 15, action: 'block' };
+/** What a DataConsumer does with messages that have to wait: three fit. */
+const WAYS = [
+  ...['drop-newest', 'drop-oldest', 'keep-latest', 'block', 'close'].map((overflow) => ({
+    overflow,
+    maxBufferedAmount: 3 * 65,
+  })),
+  { maxQueueDelay: 60_000 },
+  { paused: true, whilePaused: 'hold' },
+];
 
 /**
  * @typedef {object} World
@@ -51,7 +61,7 @@ const CYCLES = {
     },
   },
   'WebRtcTransport on a WebRtcServer': {
-    share: 20,
+    share: 15,
     async cycle({ router, webRtcServer }) {
       const transport = await router.createWebRtcTransport({ webRtcServer, enableSctp: true });
 
@@ -59,7 +69,7 @@ const CYCLES = {
     },
   },
   'DataProducer and DataConsumer, with a message': {
-    share: 20,
+    share: 15,
     async cycle({ direct }) {
       const dataProducer = await direct.produceData();
       const dataConsumer = await direct.consumeData({ dataProducerId: dataProducer.id });
@@ -68,6 +78,27 @@ const CYCLES = {
       dataProducer.send('x'.repeat(100));
       await arrived;
       dataConsumer.close();
+      dataProducer.close();
+    },
+  },
+  'retain, limit and policies, closed while messages wait': {
+    share: 10,
+    async cycle({ direct }) {
+      const dataProducer = await direct.produceData({ retain: { messages: 2 }, limit: LIMIT });
+      const send = () => Array.from('messages', (letter) => dataProducer.send(letter));
+
+      send();
+
+      const dataConsumers = await Promise.all(
+        WAYS.map((way) => direct.consumeData({ dataProducerId: dataProducer.id, ...way })),
+      );
+      const first = dataConsumers
+        .filter(({ paused }) => !paused)
+        .map((dataConsumer) => dataConsumer[Symbol.asyncIterator]().next());
+
+      send();
+      await Promise.all(first);
+      dataConsumers.forEach((dataConsumer) => dataConsumer.close());
       dataProducer.close();
     },
   },
@@ -161,7 +192,7 @@ async function oneWorker() {
 
 /** @param {World} world */
 async function expectNothingLeft({ worker, router, webRtcServer, direct, dataProducer }) {
-  const { channelMessageHandlers } = await worker.dump();
+  const { bytesHeld, channelMessageHandlers } = await worker.dump();
   const ids = [router, webRtcServer, direct, dataProducer].map(({ id }) => id);
   const left = channelMessageHandlers.channelRequestHandlers.filter(
     (/** @type {string} */ id) => !ids.includes(id),
@@ -171,6 +202,9 @@ async function expectNothingLeft({ worker, router, webRtcServer, direct, dataPro
     throw new Error(
       `worker.dump() still lists ${left.length} closed objects, among them ${left[0]}`,
     );
+  }
+  if (bytesHeld > 0) {
+    throw new Error(`${bytesHeld} bytes of messages are left`);
   }
 }
 

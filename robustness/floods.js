@@ -69,6 +69,11 @@ const cases = [
     name: 'limit-close',
     limit: 'close',
   },
+  {
+    ...flood('session', 'sctp-messages', 'the same, block: into a closed window', 'packets of 48'),
+    name: 'limit-block',
+    limit: 'block',
+  },
   flood('session', 'sctp-fragments', 'a session: fragments of 1 byte', 'packets of 48'),
   flood('session', 'sctp-heartbeats', 'a session: HEARTBEATs of 1 KB', 'packets'),
   flood('session', 'sctp-resets', 'a session: stream resets', 'packets'),

@@ -50,7 +50,7 @@ async function sendFile({ page }: BrowserClient): Promise<number> {
 }
 
 test(`${COUNT} messages of 16 KiB arrive over 12 Mbit/s and a round trip of 40 ms, and none are dropped`, async () => {
-  const { router } = objects;
+  const { router, worker } = objects;
   const create = () => router.createWebRtcTransport({ listenInfos: LOOPBACK, enableSctp: true });
   const [from, to] = await Promise.all([create(), create()]);
   const dataProducer = await from.produceData({ sctpStreamParameters: { streamId: STREAM } });
@@ -65,13 +65,21 @@ test(`${COUNT} messages of 16 KiB arrive over 12 Mbit/s and a round trip of 40 m
   const sender = await BrowserClient.connect(await openPage(), from, [STREAM]);
   const receiver = await BrowserClient.connect(await openPage(), to, [STREAM], {}, network.alter);
   await keepNumbers(receiver);
-  const taken = await sendFile(sender);
+  let held = 0;
+  const sending = sendFile(sender);
+  const look = setInterval(async () => {
+    held = Math.max(held, (await worker.dump()).bytesHeld);
+  }, 100);
+  const taken = await sending;
+  clearInterval(look);
   await receiver.page.waitForFunction((count) => numbers.length >= count, COUNT, {
     timeout: 60_000,
   });
   expect(await receiver.page.evaluate(() => numbers)).toEqual([...Array(COUNT).keys()]);
   // At 1.5 MB/s all of it takes 13 s. The page has sent its last message when at most 1 MiB waits there and 5 MB here.
   expect(taken).toBeGreaterThan(6_000);
+  expect(held).toBeGreaterThan(1024 * 1024);
+  expect(held).toBeLessThan(6 * 1024 * 1024);
   await expect(dataConsumer.getStats()).resolves.toMatchObject([
     { messagesSent: COUNT, messagesDropped: 0 },
   ]);
