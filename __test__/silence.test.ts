@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { types } from '..';
 import './helpers/closeWorkers';
 import { notIntegers, titled } from './helpers/arguments';
@@ -95,6 +96,25 @@ describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
       await expect(KINDS[kind](router, sctpSilence as number)).rejects.toThrow(text);
     },
   );
+});
+
+test('a pipe carries again within a second of an outage of 2.5 s', async () => {
+  const { near, far, source, inbox } = await connected('pipe', [3000, 3000]);
+  const sending = setInterval(() => source.send('again and again'), 20);
+  try {
+    await inbox.count(10);
+    cable!.cut = true;
+    await setTimeout(2_500);
+    cable!.cut = false;
+    const mended = performance.now();
+    const before = inbox.messages.length;
+    await inbox.count(before + 1);
+    // Timeouts are at most 800 ms apart in so short an outage.
+    expect(performance.now() - mended).toBeLessThan(1_000);
+    expect([near.sctpState, far.sctpState]).toEqual(['connected', 'connected']);
+  } finally {
+    clearInterval(sending);
+  }
 });
 
 test('pipeToRouter() checks sctpSilence, and its transports hear no network', async () => {
