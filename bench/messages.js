@@ -432,5 +432,6 @@ exports.numberOf = numberOf;
 exports.openLoop = openLoop;
 exports.paced = paced;
 exports.sinceStamp = sinceStamp;
+exports.stamp = stamp;
 exports.stream = stream;
 exports.toProcesses = toProcesses;

@@ -2,15 +2,15 @@
 
 // npm run robustness -- networks [--only=REGEX] [--seconds=N] [--rounds=N] [--json] [--list]
 //
-// Goodput, latency and bursts behind a UDP proxy that delays, loses and reorders datagrams and has a drop-tail queue,
-// with real clients: libdatachannel and Chromium. N seconds of bulk, ten times as long for paced messages; each round
-// has a seed of its own. Fails if a row misses its mark. Needs an idle machine and Chromium.
+// Goodput, latency, bursts and first messages behind a UDP proxy that delays, loses and reorders datagrams and has a
+// drop-tail queue, with real clients: libdatachannel and Chromium. N seconds of bulk, ten times as long for paced
+// messages; each round has a seed of its own. Fails if a row misses its mark. Needs an idle machine and Chromium.
 
 const { once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const { DatachannelClients } = require('../bench/clients/datachannel');
-const { burst, paced } = require('../bench/messages');
+const { burst, paced, stamp } = require('../bench/messages');
 const { median, quantile, sum } = require('../bench/statistics');
 const { ChromiumClients } = require('./load/chromium');
 const { Network } = require('./load/network');
@@ -26,6 +26,8 @@ const SMALL = 100;
 /** The size of the message that is a burst, in bytes. */
 const LARGE = 256 * 1024;
 const BURSTS = 100;
+/** How much the timers of the proxy and of the client may add to a message's way, in milliseconds. */
+const TIMERS = 10;
 
 /** @typedef {import('./load/network').Conditions} Conditions */
 
@@ -49,9 +51,9 @@ const NARROW = { delay: 20, rate: 1.25e6, queue: 50_000 };
  * @typedef {object} Row
  * @property {string} name
  * @property {string} title
- * @property {'bulk' | 'bulk up' | 'paced' | 'bursts'} kind
+ * @property {'bulk' | 'bulk up' | 'paced' | 'bursts' | 'first'} kind
  * @property {Conditions} [conditions] - without, the clients reach the server directly.
- * @property {object} [transport] - options of createWebRtcTransport().
+ * @property {object[]} [transports] - options of createWebRtcTransport(), of which the clients take turns.
  * @property {object} [consumer] - options of consumeData().
  * @property {number} [clients] - that share the path.
  * @property {number} [times] - how much longer than `--seconds` it runs.
@@ -59,17 +61,22 @@ const NARROW = { delay: 20, rate: 1.25e6, queue: 50_000 };
  * @property {number} [pause] - after each burst, in milliseconds.
  * @property {Mark} [mark]
  *
- * @typedef {object} Mark - what the row should reach: a minimum of goodput and fairness, a maximum of times.
+ * @typedef {object} Mark - what the row should reach: a minimum of goodput and fairness, a maximum of the others.
  * @property {number} [goodput] - in kB/s.
  * @property {number} [fairness] - Jain's index.
+ * @property {number} [ratio] - of the first client's goodput to the second's.
+ * @property {number} [dropped] - by the queue, in percent.
+ * @property {number} [late] - messages that arrived after their lifetime.
  * @property {number} [p50] - in milliseconds, as all below.
+ * @property {number} [p95]
  * @property {number} [p99]
  * @property {number} [p999]
  * @property {number} [most]
  */
 
 const bbr = { sctpCongestionControl: 'bbr' };
-const lifetime = { maxPacketLifeTime: 100 };
+const newReno = { sctpCongestionControl: 'newreno' };
+const LIFETIME = 100;
 
 /** @type {Row[]} */
 const rows = [
@@ -80,6 +87,22 @@ const rows = [
     conditions: path(50),
     mark: { goodput: 3_100 },
   },
+  {
+    name: 'clean-50-up',
+    title: '50 ms, up',
+    kind: 'bulk up',
+    conditions: path(50),
+    mark: { goodput: 1_290 },
+  },
+  // What the senders of the clients reach where nothing is late.
+  ...[20, 100].flatMap((rtt) =>
+    /** @type {const} */ (['bulk', 'bulk up']).map((kind) => ({
+      name: `clean-${rtt}${kind === 'bulk' ? '' : '-up'}`,
+      title: `${rtt} ms${kind === 'bulk' ? '' : ', up'}`,
+      kind,
+      conditions: path(rtt),
+    })),
+  ),
   {
     name: 'clean-200',
     title: '200 ms',
@@ -100,7 +123,7 @@ const rows = [
     title: '50 ms, 1 % lost, BBR',
     kind: 'bulk',
     conditions: path(50, { loss: 0.01 }),
-    transport: bbr,
+    transports: [bbr],
     mark: { goodput: 2_450 },
   },
   {
@@ -132,8 +155,8 @@ const rows = [
     title: `${rtt} ms, maxPacketLifeTime 100`,
     kind: /** @type {const} */ ('bulk'),
     conditions: path(rtt),
-    consumer: lifetime,
-    mark: { goodput },
+    consumer: { maxPacketLifeTime: LIFETIME },
+    mark: { goodput, late: 0 },
   })),
   {
     name: 'fairness',
@@ -143,6 +166,25 @@ const rows = [
     clients: 2,
     times: 2,
     mark: { goodput: 3_100, fairness: 0.9 },
+  },
+  {
+    name: 'newreno',
+    title: '50 ms, a client with CUBIC beside one with NewReno',
+    kind: 'bulk',
+    conditions: path(50),
+    transports: [{}, newReno],
+    clients: 2,
+    times: 2,
+    mark: { goodput: 3_100, fairness: 0.9, ratio: 2.6 },
+  },
+  {
+    name: 'crowd-bbr',
+    title: '50 ms, 8 clients, BBR',
+    kind: 'bulk',
+    conditions: path(50),
+    transports: [bbr],
+    clients: 8,
+    mark: { goodput: 2_800, dropped: 2.6 },
   },
   {
     name: 'paced-50',
@@ -168,6 +210,23 @@ const rows = [
     times: 2,
     perSecond: 2.5,
     mark: { p99: 195 },
+  },
+  // From the client's DTLS on. In the clean case that takes two round trips.
+  {
+    name: 'first',
+    title: '50 ms, first message',
+    kind: 'first',
+    conditions: { delay: 25 },
+    clients: 10,
+    mark: { p50: 130 },
+  },
+  {
+    name: 'first-loss',
+    title: '50 ms, 10 % lost, first message',
+    kind: 'first',
+    conditions: { delay: 25, loss: 0.1 },
+    clients: 100,
+    mark: { p95: 2_000, p99: 3_500 },
   },
   { name: 'bursts', title: '256 KiB at once', kind: 'bursts', pause: 50, mark: { most: 1_000 } },
   {
@@ -210,13 +269,16 @@ class Scene {
   consumers = [];
   /** The bytes of each client that have arrived. */
   received = [0];
+  /** @type {any[]} */
+  transports = [];
 
   /**
    * @param {any} api
    * @param {Row & { peer: string }} row
    * @param {number} seed
    */
-  static async create(api, { peer, conditions, transport, consumer, clients: count = 1 }, seed) {
+  static async create(api, row, seed) {
+    const { peer, kind, conditions, transports = [{}], consumer, clients: count = 1 } = row;
     const scene = new Scene();
     const { Clients } = PEERS.find(({ name }) => name === peer) ?? PEERS[0];
 
@@ -228,7 +290,6 @@ class Scene {
     const webRtcServer = await scene.worker.createWebRtcServer({
       listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }],
     });
-    const transports = [];
     const streamIds = [];
 
     scene.producer = await direct.produceData();
@@ -237,7 +298,7 @@ class Scene {
       const made = await router.createWebRtcTransport({
         webRtcServer,
         enableSctp: true,
-        ...transport,
+        ...transports[index % transports.length],
       });
       const sent = await made.consumeData({ dataProducerId: scene.producer.id, ...consumer });
       const { streamId } = sent.sctpStreamParameters;
@@ -248,23 +309,30 @@ class Scene {
         'message',
         (/** @type {Buffer} */ { length }) => (scene.received[index] += length),
       );
-      transports.push(made);
+      if (kind === 'first') {
+        made.on('dtlsstatechange', (/** @type {string} */ state) => {
+          if (state === 'connected') {
+            burst({ send: (message) => sent.send(message), from: 0, to: 1, size: SMALL });
+          }
+        });
+      }
+      scene.transports.push(made);
       scene.consumers.push(sent);
       streamIds.push(streamId);
     }
 
     const parameters = await scene.clients.dtlsParameters(streamIds);
 
+    await scene.clients.ready({ latencies: true });
     await Promise.all(
-      transports.map((each, index) => each.connect({ dtlsParameters: parameters[index] })),
+      scene.transports.map((each, index) => each.connect({ dtlsParameters: parameters[index] })),
     );
     if (conditions) {
       scene.network = new Network();
-      await scene.clients.connectTo(await scene.network.hide(transports, conditions, seed));
+      await scene.clients.connectTo(await scene.network.hide(scene.transports, conditions, seed));
     } else {
-      await scene.clients.connectTo(transports);
+      await scene.clients.connectTo(scene.transports);
     }
-    await scene.clients.ready({ latencies: true });
     return scene;
   }
 
@@ -289,6 +357,7 @@ async function bulk({ clients, consumers }, seconds) {
   consumers.forEach(async (consumer) => {
     await consumer.setBufferedAmountLowThreshold(LOW_WATER);
     while (!ended) {
+      stamp(message);
       if ((await consumer.send(message)) > HIGH_WATER) {
         await once(consumer, 'bufferedamountlow');
       }
@@ -349,6 +418,33 @@ async function bursts({ clients, producer }, { pause }) {
   return millisOf(await clients.received(BURSTS));
 }
 
+/**
+ * How long after the client's DTLS the first message of each arrived. The messages were sent when our DTLS was
+ * connected; as the server's it is half a round trip ahead of the client's.
+ *
+ * @param {Scene} scene
+ * @param {Row} row
+ * @returns {Promise<number[]>} in milliseconds.
+ */
+async function first({ clients }, { conditions }) {
+  const millis = await millisOf(await clients.received(1));
+
+  return millis.map((each) => each - (conditions?.delay ?? 0));
+}
+
+/**
+ * How many messages arrived later than their lifetime, and the longest way through the network, explain.
+ *
+ * @param {Scene} scene
+ * @param {Conditions} conditions
+ */
+async function lateOnes({ clients }, { delay, rate = Infinity, queue = 0 }) {
+  const longest = LIFETIME + delay + (queue / rate) * 1_000 + TIMERS;
+  const micros = await (await clients.received(0)).latencies();
+
+  return micros.filter((/** @type {number} */ each) => each / 1_000 > longest).length;
+}
+
 /** @param {import('../bench/types').Outcome} outcome */
 async function millisOf({ lost, disordered, latencies }) {
   if (lost || disordered) {
@@ -364,6 +460,9 @@ async function measureCase({ api, seconds, rounds, ...row }) {
   const length = seconds * (row.times ?? 1);
   const goodputs = [];
   const fairness = [];
+  const ratios = [];
+  const dropped = [];
+  const late = [];
   const millis = [];
 
   for (let seed = 1; seed <= rounds; seed++) {
@@ -373,11 +472,19 @@ async function measureCase({ api, seconds, rounds, ...row }) {
       millis.push(...(await pace(scene, row, 10 * length)));
     } else if (row.kind === 'bursts') {
       millis.push(...(await bursts(scene, row)));
+    } else if (row.kind === 'first') {
+      millis.push(...(await first(scene, row)));
     } else {
       const bytes = await (row.kind === 'bulk' ? bulk : bulkUp)(scene, length);
+      const { carried = 0, lost = 0 } = (await scene.network?.counts())?.down ?? {};
 
       goodputs.push(sum(bytes) / length / 1_000);
       fairness.push(jain(bytes));
+      ratios.push(bytes[0] / bytes[1]);
+      dropped.push((100 * lost) / (carried + lost));
+      if (row.consumer) {
+        late.push(await lateOnes(scene, row.conditions));
+      }
     }
     await scene.close();
   }
@@ -385,13 +492,16 @@ async function measureCase({ api, seconds, rounds, ...row }) {
   const { row: title, peer, mark = {} } = row;
   const times = millis.length > 0 && {
     p50: quantile(millis, 0.5),
+    p95: quantile(millis, 0.95),
     p99: quantile(millis, 0.99),
     p999: quantile(millis, 0.999),
     most: quantile(millis, 1),
   };
   const rates = goodputs.length > 0 && {
     goodput: median(goodputs),
-    ...(row.clients && { fairness: median(fairness) }),
+    ...(row.clients && { fairness: median(fairness), dropped: median(dropped) }),
+    ...(row.clients === 2 && { ratio: median(ratios) }),
+    ...(row.consumer && { late: median(late) }),
   };
 
   return { row: title, peer, mark, ...rates, ...times };
@@ -405,7 +515,11 @@ function jain(/** @type {number[]} */ shares) {
 const FIGURES = /** @type {const} */ ([
   { name: 'goodput', title: 'kB/s', digits: 0, least: true },
   { name: 'fairness', title: 'fairness', digits: 2, least: true },
+  { name: 'ratio', title: 'first / second', digits: 2, least: false },
+  { name: 'dropped', title: 'dropped %', digits: 2, least: false },
+  { name: 'late', title: 'late', digits: 0, least: false },
   { name: 'p50', title: 'p50 ms', digits: 0, least: false },
+  { name: 'p95', title: 'p95 ms', digits: 0, least: false },
   { name: 'p99', title: 'p99 ms', digits: 0, least: false },
   { name: 'p999', title: 'p99.9 ms', digits: 0, least: false },
   { name: 'most', title: 'most ms', digits: 0, least: false },

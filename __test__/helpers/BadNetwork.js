@@ -47,6 +47,8 @@ class BadNetwork {
    * @type {Record<Way, number[]>}
    */
   lost = { up: [], down: [] };
+  /** How many datagrams were not lost. */
+  carried = { up: 0, down: 0 };
   #conditions;
   #front;
   #target;
@@ -144,6 +146,7 @@ class BadNetwork {
       this.lost[way].push(datagram.length);
       return;
     }
+    this.carried[way]++;
     const copies = this.#random() < duplication ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       const longer = this.#random() < reordering ? jitter * this.#random() : 0;

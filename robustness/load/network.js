@@ -31,9 +31,13 @@ class Network {
     }));
   }
 
-  /** @returns {Promise<{ up: number, down: number }>} how many datagrams were lost so far. */
-  lost() {
-    return this.#host.call('lost');
+  /**
+   * How many datagrams were carried and lost so far.
+   *
+   * @returns {Promise<Record<'up' | 'down', { carried: number, lost: number }>>}
+   */
+  counts() {
+    return this.#host.call('counts');
   }
 
   async close() {

@@ -14,5 +14,10 @@ serve({
     return network.port;
   },
 
-  lost: () => ({ up: network.lost.up.length, down: network.lost.down.length }),
+  counts: () => ({ up: countsOf('up'), down: countsOf('down') }),
 });
+
+/** @param {import('../../__test__/helpers/BadNetwork').Way} way */
+function countsOf(way) {
+  return { carried: network.carried[way], lost: network.lost[way].length };
+}
