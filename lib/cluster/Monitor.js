@@ -74,7 +74,7 @@ class Monitor {
         this.#warn('closed: a newer process uses the name of this host');
         return;
       case 'incompatible':
-        this.#warn(`host ${other} speaks another major version of the protocol`);
+        this.#warn(`host ${other} speaks a version of the protocol that this one does not take`);
         return;
     }
     logger.debug(`${this.#host}: ${event} ${args.join(' ')}`.trimEnd());
