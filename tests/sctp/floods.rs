@@ -386,7 +386,7 @@ fn a_reset_waits_for_data_that_the_full_window_may_have_rejected() {
         }
         assert_eq!(stage.sctp.counters().chunks_stripped, 1);
         assert_eq!(stage.events(), [SctpEvent::StreamReset { stream: 1 }]);
-        // The peer repeats both.
+        // The peer repeats the rejected chunk, and the reset that waits for it.
         stage.drain();
         stage.send(&[
             data(WHOLE, rejected, 2, 0, 53, b"x"),

@@ -30,7 +30,7 @@ pub(in crate::sfu) struct Pipe {
 /// stream id for longer (`QUARANTINE`, 3 s).
 const REMEMBERED: Duration = Duration::from_millis(2500);
 
-/// How many such streams are remembered.
+/// How many closed streams are remembered at most.
 const MAX_REMEMBERED: usize = 1024;
 
 /// The shortest time between two searches for remembered streams that are too old.
