@@ -43,14 +43,13 @@ impl HeldChunks {
 
     /// Notes that a message was read, which had this many chunks and bytes.
     pub(super) fn remove(&mut self, chunks: usize, bytes: usize) {
-        let one = HeldAmount { chunks: 1, bytes };
+        let class = class(bytes);
         if chunks == 1
-            && let Some(class) = self.classes.get_mut(class(bytes))
-            && class.chunks > 0
-            && class.bytes >= bytes
+            && let Some(held) = self.classes.get(class)
+            && held.chunks > 0
+            && held.bytes >= bytes
         {
-            class.subtract(one);
-            self.all.subtract(one);
+            self.take(class, HeldAmount { chunks, bytes });
             return;
         }
         self.remove_several(chunks, bytes);
@@ -61,11 +60,10 @@ impl HeldChunks {
         let mean = class(bytes / chunks.max(1));
         let mut left = HeldAmount { chunks, bytes };
         for class in (mean..self.classes.len()).chain((0..mean).rev()) {
-            let Some(class) = self.classes.get_mut(class) else { continue };
-            let part = class.part(left.chunks);
+            let Some(held) = self.classes.get(class) else { continue };
+            let part = held.part(left.chunks);
             let part = HeldAmount { bytes: part.bytes.min(left.bytes), ..part };
-            class.subtract(part);
-            self.all.subtract(part);
+            self.take(class, part);
             left.subtract(part);
             if left.chunks == 0 {
                 break;
@@ -81,14 +79,22 @@ impl HeldChunks {
     }
 
     fn lose(&mut self, mut bytes: usize) {
-        for class in self.classes.iter_mut().rev() {
-            if bytes == 0 {
-                return;
-            }
-            let lost = class.within(bytes);
-            class.subtract(lost);
-            self.all.subtract(lost);
+        for class in (0..self.classes.len()).rev() {
+            let Some(held) = self.classes.get(class).filter(|_| bytes > 0) else { return };
+            let lost = held.within(bytes);
+            self.take(class, lost);
             bytes -= lost.bytes;
+        }
+    }
+
+    /// Takes an amount out of a class. Each chunk has a byte, so without bytes no chunks are left: those that were lost
+    /// were smaller ones.
+    fn take(&mut self, class: usize, amount: HeldAmount) {
+        let Some(held) = self.classes.get_mut(class) else { return };
+        held.subtract(amount);
+        self.all.subtract(amount);
+        if held.bytes == 0 {
+            self.all.subtract(std::mem::take(held));
         }
     }
 }
@@ -163,6 +169,18 @@ mod tests {
             [1, 1, 1300, 700, 1].into_iter().for_each(|bytes| held.add(bytes));
             held.remove(4, 2002);
             assert_eq!((held.chunks(), held.bytes()), (round, round));
+        }
+    }
+
+    #[test]
+    fn no_chunks_without_bytes_are_left() {
+        let mut held = HeldChunks::default();
+        for _ in 0..10_000 {
+            [1024, 2047].into_iter().for_each(|bytes| held.add(bytes));
+            // The smaller one is given up, and the other one read.
+            held.correct(2047);
+            held.remove(1, 2047);
+            assert_eq!((held.chunks(), held.bytes()), (0, 0));
         }
     }
 
