@@ -127,7 +127,7 @@ const STEPS = [
     name: 'cross',
     command: 'npm run --silent cross -- --quick --tidy --except=linux-x64-gnu',
     long: true,
-    minutes: 40,
+    minutes: 50,
   },
 ];
 

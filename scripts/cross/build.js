@@ -116,29 +116,55 @@ function cargo(platform, quick = false) {
 const target = (quick) => path.join(tools.CACHE, quick ? 'target-quick' : 'target');
 
 /**
+ * Runs cargo, or cargo-zigbuild, for the crate with Node-API.
+ * @param {Platform} platform
+ * @param {boolean} quick
+ * @param {string} program
+ * @param {string} command
+ * @param {string[]} others
+ */
+function runCargo(platform, quick, program, command, others) {
+  const { args: options, env } = cargo(platform, quick);
+  const args = [
+    ...[command, '--locked', '--release', '--features', 'node'],
+    ...['--target-dir', target(quick), ...options, ...others],
+  ];
+  const { status } = spawnSync(program, args, {
+    cwd: tools.ROOT,
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: exit code ${status}`);
+}
+
+/**
  * Builds the addon, and returns its file.
  * @param {Platform} platform
  * @param {boolean} quick
  */
 function build(platform, quick) {
   const { name, triple } = platform;
-  const { command, args: options, env } = cargo(platform, quick);
-  const args = [
-    ...[command, '--locked', '--release', '--lib', '--features', 'node'],
-    ...['--target-dir', target(quick), ...options],
-  ];
-  const { status } = spawnSync('cargo', args, {
-    cwd: tools.ROOT,
-    env,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  if (status !== 0) throw new Error(`cargo ${args.join(' ')}: exit code ${status}`);
+  runCargo(platform, quick, 'cargo', platform.zig ? 'zigbuild' : 'build', ['--lib']);
 
   const system = /** @type {keyof typeof LIBRARIES} */ (name.split('-')[0]);
   const file = path.join(tools.CACHE, 'addons', `datasoup.${name}.node`);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.copyFileSync(path.join(target(quick), triple, 'release', LIBRARIES[system]), file);
   return file;
+}
+
+/**
+ * Checks that all Rust code compiles for the platform without warnings, with that of the tests. No machine of ours runs
+ * those.
+ * @param {Platform} platform
+ * @param {boolean} quick
+ */
+function checkRust(platform, quick) {
+  const program = platform.zig ? 'cargo-zigbuild' : 'cargo';
+  const strict = ['-Zwarnings', '--config', 'build.warnings="deny"'];
+  // Tests need a crate of the library more.
+  const library = '-Zbuild-std=std,panic_unwind,test';
+  runCargo(platform, quick, program, 'check', ['--lib', '--tests', library, ...strict]);
 }
 
 /**
@@ -150,4 +176,4 @@ function clean({ triple }, quick) {
   fs.rmSync(path.join(target(quick), triple), { recursive: true, force: true });
 }
 
-module.exports = { build, cargo, clean };
+module.exports = { build, cargo, checkRust, clean };

@@ -3,10 +3,11 @@
 // npm run cross [-- --only=PLATFORM[,…]] [--except=PLATFORM[,…]] [--quick] [--tidy] [--list]
 //
 // Builds the addon for every platform of a release, inspects the files, and runs smoke.js on those that can run on this
-// machine: Debian 12 on x64 with Rust, Node.js and pip. Other tools and systems are installed into target/cross, or
-// the folder in DATASOUP_CROSS. macOS and Windows on arm64 are only built and inspected; Windows is built for MinGW
-// instead of Microsoft's tools, and runs under Wine. `--quick` builds without optimization, as do always the
-// platforms that do not run here. `--tidy` removes what cargo made for a platform once that is tested.
+// machine: Debian 12 on x64 with Rust, Node.js and pip. For Windows and Linux on arm64 it also checks that the tests in
+// Rust compile. Other tools and systems are installed into target/cross, or the folder in DATASOUP_CROSS. macOS and
+// Windows on arm64 are not run; Windows is built for MinGW instead of Microsoft's tools, and runs under Wine. `--quick`
+// builds without optimization, as do always the platforms that do not run here. `--tidy` removes what cargo made for a
+// platform once that is tested.
 //
 // A tool that cannot be installed is a failure too. The last line is `N passed, N failed`; exits with 1 unless all
 // passed.
@@ -15,7 +16,7 @@ const fs = require('node:fs');
 
 const { freeGB } = require('../disk');
 const { readOptions, refuse } = require('../options');
-const { build, clean } = require('./build');
+const { build, checkRust, clean } = require('./build');
 const { inspect } = require('./inspect');
 const { PLATFORMS } = require('./platforms');
 const { test } = require('./systems');
@@ -56,7 +57,7 @@ function step(name, action) {
  * @param {boolean} quick
  */
 function check(platform, quick) {
-  const { name, system } = platform;
+  const { name, system, tests } = platform;
   const file = step(`${name}: build`, () => build(platform, quick));
   if (file === undefined) return;
   step(`${name}: inspect`, () => {
@@ -65,6 +66,7 @@ function check(platform, quick) {
     if (!quick && size > MOST_BYTES) throw new Error(`${size} bytes, more than ${MOST_BYTES}`);
   });
   if (system) step(`${name}: smoke`, () => test(system, file));
+  if (tests) step(`${name}: tests compile`, () => checkRust(platform, quick));
 }
 
 function main() {

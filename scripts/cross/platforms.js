@@ -9,6 +9,7 @@
  * @property {string} [glibc] The oldest version that the addon runs with.
  * @property {string} [zig] The version of zig that links it. Without one, gcc does.
  * @property {boolean} [buildStd] Whether std is built from source with Debian's Rust; otherwise the toolchain has it.
+ * @property {boolean} [tests] Whether the tests in Rust are compiled for it as well.
  * @property {string[]} needed The libraries that it may need.
  * @property {string} [system] The function of systems.js that runs the smoke test. Without one, the platform is only
  * built and inspected.
@@ -46,6 +47,7 @@ const PLATFORMS = [
     glibc: '2.17',
     zig: ZIG,
     buildStd: true,
+    tests: true,
     needed: [...GLIBC, 'ld-linux-aarch64.so.1'],
     system: 'arm64Gnu',
   },
@@ -69,6 +71,7 @@ const PLATFORMS = [
     name: 'win32-x64-gnu',
     triple: 'x86_64-pc-windows-gnu',
     buildStd: true,
+    tests: true,
     needed: WINDOWS,
     system: 'wine',
   },
