@@ -468,6 +468,7 @@ impl Outputs<'_> {
                     self.events.push_back(Event::Message(key, message()));
                     return true;
                 }
+                *self.work += work::DROPPED;
                 self.overflow_direct(key, consumer, DropCount::one(payload_len));
             }
             Destination::Sctp { stream, .. } => {
@@ -510,6 +511,7 @@ impl Outputs<'_> {
         let payload_len = message.payload.len();
         let Destination::Direct { backlog } = &consumer.destination else { return false };
         let Some(token) = backlog.push(self.now, message) else {
+            *self.work += work::DROPPED;
             self.overflow_direct(key, consumer, DropCount::one(payload_len));
             return false;
         };

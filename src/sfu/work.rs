@@ -31,6 +31,8 @@ pub(super) const MESSAGE: u64 = 100;
 pub(super) const SKIPPED: u64 = 10;
 pub(super) const TO_JAVASCRIPT: u64 = 50;
 pub(super) const TO_PEER: u64 = 150;
+/// Dropping a message for JavaScript, as there is no room, beside what skipping takes.
+pub(super) const DROPPED: u64 = 30;
 
 /// Asking a transport for datagrams, and each byte of these.
 pub(super) const POLL: u64 = 1000;
