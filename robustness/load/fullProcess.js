@@ -8,14 +8,14 @@ const { Worker: Thread, isMainThread, parentPort, workerData } = require('node:w
 
 const { IMPL } = require('../../bench/implementation');
 const { serve } = require('../../bench/processes/host');
-const { Scene, fill } = require('../busy');
+const { MILLION, Scene, fill } = require('../busy');
 
 /** @typedef {{ consumers: number, by: 'worker' | 'process' | 'thread' }} Options */
 
 /** @param {Options} options */
 async function full({ consumers }) {
   const scene = await Scene.create(require(IMPL));
-  const { producer } = await scene.produce(consumers);
+  const { producer } = await scene.produce(consumers, MILLION);
 
   fill(producer);
 
