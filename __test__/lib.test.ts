@@ -2,6 +2,7 @@ import * as datasoup from '..';
 import { Channel } from '../lib/Channel';
 import { copy } from '../lib/copy';
 import { Demand } from '../lib/Demand';
+import { coreOf } from '../lib/Entity';
 import { EnhancedEventEmitter } from '../lib/EnhancedEventEmitter';
 import { LOOPBACK } from './helpers/arrangement';
 import './helpers/closeWorkers';
@@ -292,6 +293,84 @@ describe('a listener', () => {
       dataProducer.close();
     }
   });
+
+  test.each(THROWN.map(({ title, make }) => [title, make] as const))(
+    'that throws %s keeps no Worker or WebRtcServer from opening, closing or dying',
+    async (_title, make) => {
+      const calls: string[] = [];
+      const thrower = (event: string) => (): void => {
+        calls.push(event);
+        throw make();
+      };
+      const reporter = (): void => {
+        throw make();
+      };
+      const throwAt = (emitter: any, ...events: string[]): void => {
+        events.forEach((event) => emitter.on(event, thrower(event)));
+        emitter.on('listenererror', reporter);
+      };
+      const onWorker = thrower('newworker');
+      datasoup.observer.on('newworker', onWorker).on('listenererror', reporter);
+      const dying = await datasoup.createWorker();
+      datasoup.observer.off('newworker', onWorker).off('listenererror', reporter);
+      throwAt(dying, 'died', 'close');
+      throwAt(dying.observer, 'newwebrtcserver', 'newrouter', 'close');
+      const router = await dying.createRouter();
+      const createServer = async (): Promise<datasoup.types.WebRtcServer> => {
+        const webRtcServer = await dying.createWebRtcServer({ listenInfos: LOOPBACK });
+        throwAt(webRtcServer, 'workerclose');
+        throwAt(webRtcServer.observer, 'webrtctransporthandled', 'webrtctransportunhandled');
+        throwAt(webRtcServer.observer, 'close');
+        return webRtcServer;
+      };
+      const createTransport = async (
+        webRtcServer: datasoup.types.WebRtcServer,
+      ): Promise<datasoup.types.WebRtcTransport> => {
+        const transport = await router.createWebRtcTransport({ webRtcServer });
+        throwAt(transport, 'listenserverclose', 'routerclose');
+        return transport;
+      };
+
+      const closedServer = await createServer();
+      const transports = [await createTransport(closedServer), await createTransport(closedServer)];
+      transports[0]!.close();
+      closedServer.close();
+      const diedServer = await createServer();
+      transports.push(await createTransport(diedServer));
+      const ended = new Promise<void>((resolve) => {
+        dying.on('subprocessclose', () => resolve());
+        throwAt(dying, 'subprocessclose');
+      });
+      (coreOf(dying as any).native as any).panicForTests();
+      await ended;
+      await nextMacrotask();
+
+      expect(dying).toMatchObject({ died: true, closed: true, subprocessClosed: true });
+      for (const { closed } of [router, closedServer, diedServer, ...transports]) {
+        expect(closed).toBe(true);
+      }
+      expect(calls).toEqual([
+        'newworker',
+        'newrouter',
+        'newwebrtcserver',
+        'webrtctransporthandled',
+        'webrtctransporthandled',
+        'webrtctransportunhandled',
+        'listenserverclose',
+        'webrtctransportunhandled',
+        'close',
+        'newwebrtcserver',
+        'webrtctransporthandled',
+        'routerclose',
+        'workerclose',
+        'close',
+        'died',
+        'close',
+        'subprocessclose',
+        'close',
+      ]);
+    },
+  );
 
   test.each(THROWN.map(({ title, make }) => [title, make] as const))(
     'that throws %s stops neither the messages after it nor a cascade',
