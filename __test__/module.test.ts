@@ -53,6 +53,38 @@ describe('the module', () => {
     worker.close();
   });
 
+  test.each([{ isLoadedFirst: true }, { isLoadedFirst: false }])(
+    'delivers with fake timers (%o)',
+    async ({ isLoadedFirst }) => {
+      if (!isLoadedFirst) {
+        jest.resetModules();
+      }
+      jest.useFakeTimers();
+      try {
+        const { createWorker } = isLoadedFirst ? datasoup : (require('..') as typeof datasoup);
+        const worker = await createWorker();
+        const router = await worker.createRouter();
+        const transport = await router.createDirectTransport();
+        const dataProducer = await transport.produceData();
+        const dataConsumer = await transport.consumeData({ dataProducerId: dataProducer.id });
+        const received: string[] = [];
+        const all = new Promise<void>((resolve) => {
+          dataConsumer.on('message', (message) => {
+            if (received.push(message.toString()) === 3) resolve();
+          });
+        });
+        ['a', 'b', 'c'].forEach((it) => dataProducer.send(it));
+        await all;
+        expect(received).toEqual(['a', 'b', 'c']);
+        const ended = new Promise((resolve) => worker.on('subprocessclose', resolve as () => void));
+        worker.close();
+        await ended;
+      } finally {
+        jest.useRealTimers();
+      }
+    },
+  );
+
   test('getSupportedRtpCapabilities() returns a new object with empty capabilities on each call', () => {
     const capabilities = datasoup.getSupportedRtpCapabilities();
     expect(capabilities).toEqual({ codecs: [], headerExtensions: [] });

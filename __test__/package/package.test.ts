@@ -35,6 +35,9 @@ beforeAll(async () => {
     'typescript@5',
     `typescript-oldest@npm:typescript@${OLDEST_TYPESCRIPT}`,
     '@types/node@20',
+    'vite@8',
+    'webpack@5',
+    'webpack-cli',
   );
 });
 
@@ -259,5 +262,61 @@ describe('esbuild, as docs/howto.md has it', () => {
     await expect(runBundle('mjs')).rejects.toMatchObject({
       stderr: expect.stringContaining('Dynamic require of "node:events" is not supported'),
     });
+  });
+});
+
+describe('Vite and webpack, as docs/howto.md has them', () => {
+  /** Runs a bundler of the folder with a config file. */
+  const bundle = async (tool: string, config: string, ...args: string[]): Promise<string> => {
+    const file = `${tool}.config.mjs`;
+    await writeFile(path.join(folder, file), `export default ${config};\n`);
+    const { stdout, stderr } = await run(
+      path.join(folder, 'node_modules/.bin', tool),
+      [...args, '--config', file],
+      { cwd: folder },
+    ).catch(({ stdout: output }: { stdout: string }) => {
+      throw new Error(output);
+    });
+    expect(stderr).toBe('');
+    return stdout;
+  };
+  const output = { stdout: 'news: hello 51\n', stderr: '' };
+
+  test.each([
+    ['{}', 'import.mjs', 'import.mjs'],
+    ["{ noExternal: true, external: ['datasoup'] }", 'import.mjs', 'import.mjs'],
+    ['{ noExternal: true }', 'require.cjs', 'require.mjs'],
+  ])('Vite with ssr: %s makes of %s a bundle that runs', async (ssr, source, name) => {
+    const said = await bundle('vite', `{ ssr: ${ssr} }`, 'build', '--outDir=vite', '--ssr', source);
+    expect(said).not.toMatch(/datasoup|warn/i);
+    expect(await run(process.execPath, [`vite/${name}`], { cwd: folder })).toEqual(output);
+  });
+
+  const webpack = (config: string, source: string): Promise<string> =>
+    bundle(
+      'webpack',
+      `{ mode: 'production', target: 'node', ${config} }`,
+      '--entry',
+      `./${source}`,
+      '--output-path=webpack',
+    );
+
+  test('webpack without, does not find the binaries of other platforms', async () => {
+    await expect(webpack('', 'require.cjs')).rejects.toThrow(
+      "Module not found: Error: Can't resolve '@datasoup/",
+    );
+  });
+
+  test.each([
+    ["externalsType: 'commonjs'", 'require.cjs', ''],
+    [
+      "externalsType: 'module'",
+      'bundled.mjs',
+      "experiments: { outputModule: true }, output: { module: true, filename: 'main.mjs' },",
+    ],
+  ])('webpack with externals and %s makes of %s a bundle that runs', async (type, source, more) => {
+    await webpack(`${more} externals: /^datasoup($|\\/)/, ${type}`, source);
+    const file = more === '' ? 'main.js' : 'main.mjs';
+    expect(await run(process.execPath, [`webpack/${file}`], { cwd: folder })).toEqual(output);
   });
 });
