@@ -29,9 +29,10 @@ fn print(row: &Row, seeds: u64) -> bool {
         holds &= row.figures.iter().zip(&medians).all(|(figure, it)| figure.bound.holds(*it));
         let values: Vec<String> = medians.into_iter().map(number).collect();
         let values = values.join(" / ");
-        measured.push(match flows {
-            [one] => format!("{}: {values}", flow(one)),
-            _ => values,
+        let flows: Vec<String> = flows.iter().map(flow).collect();
+        measured.push(match &flows[..] {
+            [first, .., last] if first == last => format!("{} × {first}: {values}", flows.len()),
+            _ => format!("{}: {values}", flows.join(" beside ")),
         });
     }
     let bound = |figure: &Figure| format!("{} {}", figure.what, bound(figure.bound));
@@ -46,7 +47,12 @@ fn flow((sender, receiver): &Flow) -> String {
 }
 
 fn name(kind: Kind) -> &'static str {
-    if kind == Kind::DcSctp { "dcSCTP" } else { "ours" }
+    match kind {
+        Kind::CUBIC => "CUBIC",
+        Kind::NEW_RENO => "NewReno",
+        Kind::BBR => "BBR",
+        Kind::DcSctp => "dcSCTP",
+    }
 }
 
 fn bound(bound: Bound) -> String {

@@ -148,13 +148,19 @@ const SLOW: Path = Path { rate: 1_250_000, queue: 50_000, ..Path::new(40) };
 impl Row {
     /// The flows that are measured together: all, if they share the path, otherwise each alone.
     pub(crate) fn cases(&self) -> impl Iterator<Item = &'static [Flow]> {
-        let shared = matches!(self.work, Work::Shares(_) | Work::Crowd(_));
-        self.flows.chunks(if shared { self.flows.len() } else { 1 })
+        self.flows.chunks(if self.is_shared() { self.flows.len() } else { 1 })
     }
 
-    /// How many seeds a test needs: the result depends on which packets are lost or late.
+    /// Whether the flows share the path.
+    fn is_shared(&self) -> bool {
+        matches!(self.work, Work::Shares(_) | Work::Crowd(_))
+    }
+
+    /// How many seeds a test needs. The seed decides which packets are lost or late, and when flows that share a path
+    /// begin; without either, all seeds give the same.
     pub(crate) fn enough_seeds(&self) -> u64 {
-        if self.path.loss > 0.0 || self.path.late > 0.0 { 5 } else { 1 }
+        let chance = self.path.loss > 0.0 || self.path.late > 0.0 || self.is_shared();
+        if chance { 5 } else { 1 }
     }
 
     /// The figures of the row for one of its cases.
