@@ -3,7 +3,8 @@
 //! The bound follows the round trip, so that it fills a path of 40 Mbit/s up to 100 ms and no
 //! association takes more memory than its path needs. It counts payload, and 64 bytes per message. What the peer has
 //! reported beyond a gap is no longer in flight, but is kept until the gap closes. While that is more than
-//! two flights, nothing is added: a gap closes within a round trip or two.
+//! two flights, nothing is added: a gap closes within a round trip or two. Of large messages one flight counts, so that
+//! they do not stop other streams.
 
 use std::time::Duration;
 
@@ -71,14 +72,16 @@ impl Flight {
         let waiting = totals.waiting + uncut.bytes;
         let bytes = waiting + totals.flying + totals.lost;
         let messages = totals.messages + uncut.len();
-        if chunks + uncut.len() >= MAX_CHUNKS || totals.arrived > 2 * bound {
+        let kept = totals.arrived.saturating_sub(totals.arrived_large.saturating_sub(bound));
+        if chunks + uncut.len() >= MAX_CHUNKS || kept > 2 * bound {
             return Admittance::Full;
         }
         if waiting > 0 && waiting + len > MAX_WAITING.max(sendable) {
             return if len > MAX_WAITING { Admittance::OnlySmaller } else { Admittance::Full };
         }
         if len > half {
-            return if bytes <= half { Admittance::Now } else { Admittance::OnlySmaller };
+            let fits = bytes <= half && totals.arrived <= 2 * bound;
+            return if fits { Admittance::Now } else { Admittance::OnlySmaller };
         }
         let large = totals.large + uncut.large;
         let counted = bytes.saturating_sub(large) + large.min(half);
@@ -157,6 +160,20 @@ mod tests {
         let beyond = |arrived| ScoreboardTotals { arrived, ..ScoreboardTotals::default() };
         assert_eq!(admits(1, beyond(256 * KIB), 1, 0), Admittance::Now);
         assert_eq!(admits(1, beyond(256 * KIB + 1), 1, 0), Admittance::Full);
+    }
+
+    #[test]
+    fn a_large_message_beyond_a_gap_stops_only_large_ones() {
+        let beyond = |arrived_large: usize, others: usize| ScoreboardTotals {
+            arrived: arrived_large + others,
+            arrived_large,
+            ..ScoreboardTotals::default()
+        };
+        assert_eq!(admits(1, beyond(4096 * KIB, 0), 1, 0), Admittance::Now);
+        assert_eq!(admits(1, beyond(4096 * KIB, 128 * KIB), 1, 0), Admittance::Now);
+        assert_eq!(admits(1, beyond(4096 * KIB, 128 * KIB + 1), 1, 0), Admittance::Full);
+        assert_eq!(admits(65 * KIB, beyond(256 * KIB, 0), 1, 0), Admittance::Now);
+        assert_eq!(admits(65 * KIB, beyond(256 * KIB + 1, 0), 1, 0), Admittance::OnlySmaller);
     }
 
     #[test]

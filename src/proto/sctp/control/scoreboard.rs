@@ -148,6 +148,8 @@ pub(super) struct ScoreboardTotals {
     pub(super) lost_chunks: usize,
     /// The charge of what has arrived beyond a gap. The peer may take it back, so it is kept.
     pub(super) arrived: usize,
+    /// The part of it that belongs to large messages.
+    pub(super) arrived_large: usize,
     pub(super) arrived_chunks: usize,
     pub(super) abandoned_chunks: usize,
     /// Flying chunks that were sent more than once.
@@ -173,7 +175,11 @@ impl ScoreboardTotals {
             ChunkProgress::Arrived => {
                 change(&mut self.arrived_chunks, 1);
                 if !entry.abandoned {
-                    change(&mut self.arrived, if entry.chunk.ends() { charge(len) } else { len });
+                    let charge = if entry.chunk.ends() { charge(len) } else { len };
+                    change(&mut self.arrived, charge);
+                    if entry.is_large {
+                        change(&mut self.arrived_large, charge);
+                    }
                 }
             }
             ChunkProgress::Dropped => {}
