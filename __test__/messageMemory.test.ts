@@ -165,6 +165,6 @@ test.each([40, 64, 65, 100, 1_000])(
     expect(stderr).toBe('');
     const [kept, bytes = NaN, bytesOfBuffer = NaN] = stdout.split(' ').map(Number);
     expect(kept).toBe(20_000);
-    expect(bytes).toBeLessThan(size >= LARGE ? 4 * size : bytesOfBuffer + 32);
+    expect(bytes).toBeLessThan(size >= LARGE ? 4 * size : bytesOfBuffer + 48);
   },
 );

@@ -99,7 +99,7 @@ describe.each(['plain', 'pipe'] as const)('a %s transport', (kind) => {
 });
 
 test('a pipe carries again within a second of an outage of 2.5 s', async () => {
-  const { near, far, source, inbox } = await connected('pipe', [3000, 3000]);
+  const { near, far, source, inbox } = await connected('pipe', [6000, 6000]);
   const sending = setInterval(() => source.send('again and again'), 20);
   try {
     await inbox.count(10);

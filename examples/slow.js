@@ -5,6 +5,7 @@
 // `overflowTimeout`: then it is stalled, and loses messages. file-transfer/ shows 'block' where nothing is lost.
 
 const { once } = require('node:events');
+const { setTimeout } = require('node:timers/promises');
 
 const { createWorker } = require('datasoup');
 
@@ -41,6 +42,8 @@ async function main() {
     dataProducer.send(`${digit}`);
   }
   await stalled;
+  // What waited for the one that has stalled is on its way to all.
+  while ((await received(dataProducer)) < 10) await setTimeout(1);
 
   for (const [index, stats] of (await Promise.allSettled(dataConsumers.map(dropped))).entries()) {
     console.log(`${POLICIES[index]}: ${stats.status === 'fulfilled' ? stats.value : 'closed'}`);
@@ -55,6 +58,12 @@ async function main() {
     console.log(`${POLICIES[index]}: ${texts.join(' ')}`);
   }
   worker.close();
+}
+
+async function received(dataProducer) {
+  const [{ messagesReceived }] = await dataProducer.getStats();
+
+  return messagesReceived;
 }
 
 async function dropped(dataConsumer) {

@@ -21,8 +21,9 @@ async function main() {
     enableSctp: true,
   });
 
-  // For Wireshark: all packets of the client, decrypted.
-  const file = path.join(os.tmpdir(), 'webrtc.pcapng');
+  // For Wireshark: all packets of the client, decrypted, so no other user may read them.
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'datasoup-'));
+  const file = path.join(folder, 'webrtc.pcapng');
   const capture = await transport.capture(fs.createWriteStream(file));
 
   transport.on('iceselectedtuplechange', ({ protocol }) => console.log(`ICE: ${protocol}`));
@@ -31,6 +32,7 @@ async function main() {
     console.log(`SCTP: ${state}${reason(error)}`);
     if (state === 'closed') {
       console.log(`${capture.packetsDropped} packets are missing in ${path.basename(file)}`);
+      fs.rmSync(folder, { recursive: true });
       worker.close();
       cleanup();
     }

@@ -37,7 +37,7 @@ beforeAll(async () => {
     '@types/node@20',
     'vite@8',
     'webpack@5',
-    'webpack-cli',
+    'webpack-cli@7',
   );
 });
 
