@@ -166,8 +166,10 @@ impl<W> Lanes<W> {
             if lane.held {
                 lane.takes_turns = false;
             } else if lane.is_empty() {
-                let gone = self.lanes.remove(&source).map(|it| it.jobs);
-                self.spare = gone.filter(|it| it.capacity() <= MAX_SPARE).unwrap_or_default();
+                let gone = self.lanes.remove(&source).map(|it| it.jobs).unwrap_or_default();
+                if (self.spare.capacity()..=MAX_SPARE).contains(&gone.capacity()) {
+                    self.spare = gone;
+                }
             } else {
                 self.turns.push_back(source);
                 return Some(source);
@@ -268,6 +270,15 @@ mod tests {
         assert!(queue_after(200) >= 200);
         assert!(queue_after(1) >= 200);
         assert!(queue_after(MAX_SPARE + 1) <= 4);
+
+        for (number, count) in [(1, 200), (2, MAX_SPARE + 1)] {
+            (0..count).for_each(|_| push(&mut lanes, number, "x"));
+        }
+        for number in [1, 2] {
+            while !pop(&mut lanes, source(number)).is_empty() {}
+        }
+        assert_eq!(lanes.take_turn(), None);
+        assert!(lanes.spare.capacity() >= 200, "the large one, gone last, takes it away");
     }
 
     #[test]
