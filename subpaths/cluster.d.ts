@@ -68,8 +68,9 @@ export type ClusterStats = {
   resyncs: number;
   /**
    * Control messages that were refused, by reason: 'format', 'oversized', 'key' (another secret), 'forged',
-   * 'malformed', 'incompatible', 'replayed', 'stale' (of or for a former incarnation), 'crossed' (for another subject),
-   * 'unasked' (an answer without a question, or too late), 'toomany' (more than 10,000 hosts).
+   * 'malformed', 'incompatible', 'ahead' (of the next release, which has not heard this host yet), 'replayed', 'stale'
+   * (of or for a former incarnation), 'crossed' (for another subject), 'unasked' (an answer without a question, or too
+   * late), 'toomany' (more than 10,000 hosts).
    */
   refused: Record<string, number>;
   /**

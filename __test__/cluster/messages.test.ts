@@ -110,24 +110,32 @@ test('unknown members are left out', () => {
   });
 });
 
-test('another major version is incompatible, whatever it says', () => {
-  expect(refusal('room', json({ v: 2, type: 'news' }))).toBe('incompatible');
+test('another major version is refused, whatever it says', () => {
+  expect(refusal('room', json({ v: 2, type: 'news' }))).toBe('ahead');
+  expect(refusal('room', json({ v: 2, takes: 3, type: 'news' }))).toBe('incompatible');
+  expect(refusal('room', json({ v: 3, type: 'news' }))).toBe('incompatible');
   expect(refusal('room', json({ v: 0, type: 'state', seq: 1 }))).toBe('incompatible');
   expect(refusal('room', json({ v: '1', type: 'state', seq: 1 }))).toBe('malformed');
 });
 
-test('a release takes its own version and the one before, and says which it takes', () => {
+test('releases whose newest versions differ by one take from each other what both write', () => {
   const bye: Message = { type: 'bye' };
-  const range = { oldest: 1, current: 2 };
+  const range = { oldest: 2, current: 3 };
   const takes = (bytes: Buffer): number => decode('beat', bytes, range).takes;
 
   expect(encode(bye, 2, 2).toString()).toBe('{"v":2,"type":"bye"}');
   expect(encode(bye, 1, 2).toString()).toBe('{"v":1,"takes":2,"type":"bye"}');
-  expect(takes(encode(bye, 1))).toBe(1);
+  // The release before writes the version before its own to hosts that it has not heard.
   expect(takes(encode(bye, 1, 2))).toBe(2);
+  expect(takes(encode(bye, 2))).toBe(2);
   expect(takes(encode(bye, 2, 3))).toBe(3);
-  expect(() => takes(encode(bye, 3))).toThrow('incompatible');
-  // The release before leaves out what it does not know.
+  expect(takes(encode(bye, 3))).toBe(3);
+  expect(takes(encode(bye, 3, 4))).toBe(4);
+  // It has not heard this host yet.
+  expect(() => takes(encode(bye, 4))).toThrow('ahead');
+  expect(() => takes(encode(bye, 1))).toThrow('incompatible');
+  expect(() => takes(encode(bye, 4, 5))).toThrow('incompatible');
+  // A release leaves out what it does not know.
   expect(decode('beat', encode(bye, 1, 2)).message).toEqual(bye);
 });
 
@@ -137,6 +145,7 @@ test.each<[string, Kind, object | string]>([
   ['an array', 'room', '[]'],
   ['no type', 'room', json({}).toString()],
   ['a sender that does not take its own version', 'beat', { takes: 0, type: 'bye' }],
+  ['a sender that writes what is two versions old', 'beat', { takes: 3, type: 'bye' }],
   ['a version that is no number', 'beat', { takes: '2', type: 'bye' }],
   ['a type of Object.prototype', 'room', { type: 'constructor' }],
   ['a negative number', 'room', { type: 'state', seq: -1 }],

@@ -26,8 +26,13 @@ async function runProgram(seed: number): Promise<string[]> {
   });
   const { random } = world;
   const names = NAMES.slice(0, 3 + random.below(3));
-  const start = (name: string): Process =>
-    world.start(name, seed % 3 === 0 ? { range: { oldest: 1, current: 1 + random.below(2) } } : {});
+  // Of versions 1 and 2, or of 2 and 3.
+  const older = 1 + (Math.floor(seed / 9) % 2);
+  const start = (name: string): Process => {
+    if (seed % 3 !== 0) return world.start(name);
+    const current = older + random.below(2);
+    return world.start(name, { range: { oldest: Math.max(1, current - 1), current } });
+  };
   for (const name of names) {
     const process = start(name);
     process.join(ROOMS[0]!);

@@ -322,7 +322,7 @@ class Gives {
    * @param {Answer} answer
    */
   #answer(peer, answer) {
-    this.#link.send('to', peer.host, answer);
+    this.#link.sendTo(peer, answer);
   }
 }
 

@@ -28,7 +28,7 @@ const HEAD = 512;
 const LEAVING = 1000;
 const BYE = 100;
 
-/** @import { Range } from './Versions' */
+/** @import { Range } from './messages' */
 /** @import { Bus, Carrier, Clock, Entry, Plane, RandomNumbers, Sealer } from './types' */
 
 /**
@@ -86,7 +86,7 @@ class Host {
    * @param {RandomNumbers} options.random
    * @param {Sealer} options.sealer
    * @param {HostEvents} options.events
-   * @param {Range} [options.range] - the versions of the protocol that it takes.
+   * @param {Range} [options.range] - the versions of the protocol that it writes.
    */
   constructor(options) {
     const { host, epoch, prefix, lease, carrier, bus, clock, plane, random, sealer, events } =
@@ -225,7 +225,6 @@ class Host {
     );
     this.takes.tick(beat);
     this.#gives.tick();
-    this.#link.tick();
     if (this.#closed) {
       return;
     }

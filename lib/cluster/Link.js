@@ -7,12 +7,10 @@
 const { publish, unsubscribe } = require('./bus');
 const { Refusal } = require('./envelope');
 const { decode, encode } = require('./messages');
-const { Versions } = require('./Versions');
 
 /** @import { Answer, Bus, Clock, Message, RandomNumbers, Request, Sealer } from './types' */
-/** @import { Kind, Subjects } from './messages' */
+/** @import { Kind, Range, Subjects } from './messages' */
 /** @import { Peer, Peers } from './Peers' */
-/** @import { Range } from './Versions' */
 
 /**
  * @typedef {object} Question
@@ -43,7 +41,6 @@ class Link {
   #sealer;
   #subjects;
   #range;
-  #versions;
   #onIncompatible;
   #onRefused;
   /** @type {Map<string, { question: Question, ms: number, cancel: () => void }>} */
@@ -63,7 +60,7 @@ class Link {
    * @param {RandomNumbers} options.random
    * @param {Sealer} options.sealer
    * @param {Subjects} options.subjects
-   * @param {Range} options.range - the versions of the protocol that this host takes.
+   * @param {Range} options.range - the versions of the protocol that this host writes.
    * @param {(host: string) => void} options.onIncompatible
    * @param {(reason: string) => void} options.onRefused
    */
@@ -75,7 +72,6 @@ class Link {
     this.#sealer = sealer;
     this.#subjects = subjects;
     this.#range = range;
-    this.#versions = new Versions(range, peers);
     this.#onIncompatible = onIncompatible;
     this.#onRefused = onRefused;
   }
@@ -110,19 +106,44 @@ class Link {
   }
 
   /**
-   * @param {Kind} kind
+   * Publishes to all hosts of a room, or to all that listen to the beats of this one.
+   *
+   * @param {'room' | 'beat'} kind
    * @param {string} name
    * @param {Message} message
    */
   send(kind, name, message) {
+    // A `state` is also for hosts that this one has not heard. Those that are not confirmed yet may refuse all else and
+    // miss nothing: they get the list once they are.
+    const unheard = message.type === 'state';
+
+    this.#send(kind, name, message, unheard ? this.#range.oldest : this.#peers.takes);
+  }
+
+  /**
+   * @param {Peer} peer
+   * @param {Message} message
+   */
+  sendTo(peer, message) {
+    this.#send('to', peer.host, message, peer.takes);
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {string} name
+   * @param {Message} message
+   * @param {number} takes - the newest version of the protocol that those take that it is for.
+   */
+  #send(kind, name, message, takes) {
+    const { current } = this.#range;
     const subject = this.#subjects.of(kind, name);
 
     if (this.#closed || (this.#leaving && message.type !== 'bye')) {
       return;
     }
 
-    const version = this.#versions.of(message);
-    const bytes = this.#sealer.seal(subject, encode(message, version, this.#range.current));
+    const encoded = encode(message, Math.min(takes, current), current);
+    const bytes = this.#sealer.seal(subject, encoded);
     const publishing = this.#publishing;
 
     this.#publishing = true;
@@ -135,11 +156,6 @@ class Link {
       }
     });
     this.#publishing = publishing;
-  }
-
-  /** Called each beat. */
-  tick() {
-    this.#versions.tick();
   }
 
   /** From now on only `bye` is sent, and only this host is heard. */
@@ -194,7 +210,7 @@ class Link {
       onTimeout: done,
     });
 
-    this.send('to', peer.host, request(id, peer.epoch));
+    this.sendTo(peer, request(id, peer.epoch));
     return () => this.forget(id);
   }
 
@@ -280,7 +296,7 @@ class Link {
 
       const { message, takes } = this.#decode(kind, opened);
 
-      this.#versions.heard(peer, takes);
+      peer.takes = takes;
       if (message.to !== undefined && message.to !== this.#peers.self.epoch) {
         throw new Refusal('stale');
       }

@@ -309,7 +309,7 @@ class Lists {
       if (id !== undefined) {
         const gone = hash === undefined ? undefined : true;
 
-        this.#link.send('to', peer.host, {
+        this.#link.sendTo(peer, {
           type: 'list',
           re: id,
           room: hash,
@@ -675,8 +675,7 @@ class Lists {
     const { peer, owed } = view;
     const head = { type: /** @type {const} */ ('list'), room: room.hash };
     const question = asks ? this.#question(room, view) : {};
-    const send = (/** @type {object} */ answer) =>
-      this.#link.send('to', peer.host, { ...head, ...answer });
+    const send = (/** @type {object} */ answer) => this.#link.sendTo(peer, { ...head, ...answer });
 
     if (!owed) {
       send(question);

@@ -122,12 +122,14 @@ class Peers {
     return peer?.confirmed ? peer : undefined;
   }
 
-  /** The newest version of the protocol that all of them take. */
+  /** The newest version of the protocol that all take that are confirmed: a recording must not lower it. */
   get takes() {
     let takes = Infinity;
 
     for (const peer of this.#peers.values()) {
-      takes = Math.min(takes, peer.takes, peer.next?.takes ?? Infinity);
+      if (peer.confirmed) {
+        takes = Math.min(takes, peer.takes);
+      }
     }
     return takes;
   }

@@ -41,6 +41,7 @@ const REFUSALS = /** @type {const} */ ([
   'forged',
   'malformed',
   'incompatible',
+  'ahead',
   'replayed',
   'stale',
   'toomany',

@@ -7,14 +7,27 @@
 //   P.beat.<host>   beat, bye                     of one host
 //
 // A message that comes from the bus is checked member by member before anything else sees it: types, ranges, lengths.
-// It is refused as a whole or taken; members that are not known are left out. `v` is the major version of the protocol
-// that it is written in, `takes` the newest one that its sender takes, if that is another.
+// It is refused as a whole or taken; members that are not known are left out.
+//
+// `v` is the major version of the protocol that it is written in, `takes` the newest one that its sender takes, if that
+// is another. A release writes its own version, and the one before to hosts that it has not heard or that take no newer
+// one. It reads what the release before writes as well, so three versions: hosts whose newest versions differ by one at
+// most understand each other.
 
 const { createHash } = require('node:crypto');
 
 const { Refusal } = require('./envelope');
 
-/** What this release takes and writes. Where two versions differ, encode() and decode() translate. */
+/**
+ * The versions that a release writes: its own, and the one before if there is one.
+ *
+ * @typedef {{ oldest: number, current: number }} Range
+ */
+
+/**
+ * What this release writes. Where two versions differ, encode() and decode() translate; decode() also takes the one
+ * before `oldest`.
+ */
 const VERSIONS = { oldest: 1, current: 1 };
 
 /** How long a message may be before it is sealed, in bytes. Longer lists are split. */
@@ -33,7 +46,6 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** @typedef {import('./types').Message} Message */
 /** @typedef {import('./types').Entry} Entry */
-/** @typedef {import('./Versions').Range} Range */
 /** @typedef {(value: any) => boolean} Check */
 
 /** @type {Check} */
@@ -189,7 +201,7 @@ const encode = (message, v = VERSIONS.current, takes = v) =>
 /**
  * @param {Kind} kind - of the subject.
  * @param {Buffer} bytes
- * @param {Range} [range] - the versions that this host takes.
+ * @param {Range} [range] - the versions that this host writes.
  * @returns {{ message: Message, takes: number }}
  * @throws {Refusal}
  */
@@ -204,14 +216,18 @@ function decode(kind, bytes, { oldest, current } = VERSIONS) {
   if (typeof parsed !== 'object' || parsed === null || !uint(parsed.v)) {
     throw new Refusal('malformed');
   }
-  if (parsed.v < oldest || parsed.v > current) {
+
+  const { v, takes = v } = parsed;
+
+  if (!uint(takes) || takes < v || takes > v + 1) {
+    throw new Refusal('malformed');
+  }
+  if (takes < oldest || takes > current + 1) {
     throw new Refusal('incompatible');
   }
-
-  const { takes = parsed.v } = parsed;
-
-  if (!uint(takes) || takes < parsed.v) {
-    throw new Refusal('malformed');
+  if (v > current) {
+    // The sender writes the version of this host as soon as it has heard it.
+    throw new Refusal('ahead');
   }
   // A type of a later release of this version, or one that belongs to subjects of another kind.
   if (!KINDS[kind].includes(parsed.type)) {

@@ -1,7 +1,7 @@
 import { Envelope, epochOf, Refusal } from '../../../lib/cluster/envelope';
 import { Host } from '../../../lib/cluster/Host';
 import type { Bus, Clock, Entry, Sealer, Subchannels } from '../../../lib/cluster/types';
-import type { Range } from '../../../lib/cluster/Versions';
+import type { Range } from '../../../lib/cluster/messages';
 import { FakeGateway, type FakeTransport } from './FakeGateway';
 import { Random } from './random';
 
@@ -228,7 +228,7 @@ type Session = {
 type ProcessOptions = {
   /** How wrong its wall clock is, in milliseconds. */
   clockOffset?: number;
-  /** The versions of the protocol that it takes. */
+  /** The versions of the protocol that it writes. */
   range?: Range;
   /** With `realSealer`. */
   secrets?: Buffer[];
