@@ -109,14 +109,20 @@ function standardLibrary() {
   ];
 }
 
-const APACHE_TERMS = /TERMS AND CONDITIONS FOR USE,[^]*END OF TERMS AND CONDITIONS/;
+/** What many licence files have in common, word for word, by what replaces it from the second time on. */
+const TERMS = {
+  'the terms and conditions of the Apache License 2.0, as above':
+    /TERMS AND CONDITIONS FOR USE,[^]*END OF TERMS AND CONDITIONS/,
+  'the permission and disclaimer of the MIT licence, as above':
+    /Permission\s+is\s+hereby\s+granted,\s+free\s+of\s+charge[^]*?\sSOFTWARE\./,
+};
 
 /** Ignores how a text is broken into lines. @param {string} text */
 const words = (text) => text.replace(/\s+/g, ' ').trim();
 
 /**
- * The file for a binary package: each text once, below all components that it belongs to. Copies of the Apache License
- * differ only in the notices around its terms, so the terms appear once too.
+ * The file for a binary package: each text once, below all components that it belongs to. Copies of the Apache and MIT
+ * licences differ only in the notices around their terms, so the terms appear once too.
  * @param {Component[]} components
  */
 function format(components) {
@@ -131,14 +137,17 @@ function format(components) {
     }
   }
   const rule = '='.repeat(80);
-  const terms = new Set();
+  const seen = new Set();
   const shortened = (/** @type {string} */ text) =>
-    text.replace(APACHE_TERMS, (it) => {
-      if (terms.has(words(it)))
-        return '[the terms and conditions of the Apache License 2.0, as above]';
-      terms.add(words(it));
-      return it;
-    });
+    Object.entries(TERMS).reduce(
+      (whole, [reference, terms]) =>
+        whole.replace(terms, (it) => {
+          if (seen.has(words(it))) return `[${reference}]`;
+          seen.add(words(it));
+          return it;
+        }),
+      text,
+    );
 
   return [
     'The binary in this package contains the following software, under these licences:',
