@@ -212,7 +212,10 @@ test('a Worker warns once if a receive buffer is smaller than asked for', async 
   await router.createWebRtcTransport({ listenInfos });
   await worker.dump();
   expect(lines.map(({ level, text }) => [level, text])).toEqual([
-    ['warn', expect.stringMatching(`receive buffer of \\d+ bytes, not of the ${asked} asked for`)],
+    [
+      'warn',
+      expect.stringMatching(`receive buffer of \\d+ bytes instead of the ${asked} requested`),
+    ],
   ]);
   worker.close();
 });
