@@ -164,8 +164,10 @@ class Room {
         const stats = await peer.getStats();
         if (!peer.closed) this.bot.sendStats(peer, stats);
       } catch (error) {
-        // The peer, or one of its channels, may have closed.
-        if (error.name !== 'NotFoundError') console.error('Could not get statistics:', error);
+        // The peer, one of its channels or, when the server ends, the Worker may have closed.
+        if (!['NotFoundError', 'WorkerClosedError'].includes(error.name)) {
+          console.error('Could not get statistics:', error);
+        }
       }
     }
     this.#asking = false;
