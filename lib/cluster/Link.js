@@ -132,7 +132,7 @@ class Link {
    * @param {Kind} kind
    * @param {string} name
    * @param {Message} message
-   * @param {number} takes - the newest version of the protocol that those take that it is for.
+   * @param {number} takes - the newest version of the protocol that all its receivers take.
    */
   #send(kind, name, message, takes) {
     const { current } = this.#range;

@@ -122,7 +122,7 @@ class Peers {
     return peer?.confirmed ? peer : undefined;
   }
 
-  /** The newest version of the protocol that all take that are confirmed: a recording must not lower it. */
+  /** The newest version of the protocol that all confirmed hosts take. Others may be recordings, and do not count. */
   get takes() {
     let takes = Infinity;
 

@@ -162,7 +162,7 @@ function build(platform, quick) {
 function checkRust(platform, quick) {
   const program = platform.zig ? 'cargo-zigbuild' : 'cargo';
   const strict = ['-Zwarnings', '--config', 'build.warnings="deny"'];
-  // Tests need a crate of the library more.
+  // Tests need one more crate of the standard library.
   const library = '-Zbuild-std=std,panic_unwind,test';
   runCargo(platform, quick, program, 'check', ['--lib', '--tests', library, ...strict]);
 }

@@ -3,11 +3,11 @@
 // npm run cross [-- --only=PLATFORM[,…]] [--except=PLATFORM[,…]] [--quick] [--tidy] [--list]
 //
 // Builds the addon for every platform of a release, inspects the files, and runs smoke.js on those that can run on this
-// machine: Debian 12 on x64 with Rust, Node.js and pip. For Windows and Linux on arm64 it also checks that the tests in
-// Rust compile. Other tools and systems are installed into target/cross, or the folder in DATASOUP_CROSS. macOS and
-// Windows on arm64 are not run; Windows is built for MinGW instead of Microsoft's tools, and runs under Wine. `--quick`
-// builds without optimization, as do always the platforms that do not run here. `--tidy` removes what cargo made for a
-// platform once that is tested.
+// machine: Debian 12 on x64 with Rust, Node.js and pip. For Windows on x64 and Linux on arm64 with glibc it also checks
+// that the tests in Rust compile. Other tools and systems are installed into target/cross, or the folder in
+// DATASOUP_CROSS. macOS and Windows on arm64 are not run; Windows is built for MinGW instead of Microsoft's tools, and
+// runs under Wine. `--quick` builds without optimization; platforms that do not run here are always built so. `--tidy`
+// removes what cargo made for a platform once that is tested.
 //
 // A tool that cannot be installed is a failure too. The last line is `N passed, N failed`; exits with 1 unless all
 // passed.
