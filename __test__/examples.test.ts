@@ -78,6 +78,10 @@ const printed: Record<string, string[]> = {
     'close: 0 1 2 3',
     'block: 0 1 2 3',
   ],
+  'telemetry.js': [
+    'datasoup.messages.received 10 {}',
+    "datasoup.messages.sent 10 { source: 'data_producer' }",
+  ],
   'webrtc.js': [
     'ICE: udp',
     'DTLS: connecting',
