@@ -1,97 +1,112 @@
 import type { extras, types } from '..';
 
-/** What a message bus has to do. `natsBus()`, `redisBus()` and `memoryBus()` make one. */
+/** What a Cluster needs of a message bus. `natsBus()`, `redisBus()` and `memoryBus()` make one. */
 export interface Bus {
   /**
-   * At most once; in order per publisher and subject. Does not throw because the link is down. A message is lost, and
-   * counts as `unsent`, if it returns `false`, or a promise that resolves with `false` or rejects.
+   * Sends `data` to the subscribers of `subject`: at most once each, and in order per publisher and subject. It does
+   * not throw because the link is down; if it returns `false`, or a promise that rejects or resolves with `false`, the
+   * message is lost and counts as `unsent`.
    */
   publish(subject: string, data: Uint8Array): unknown;
-  /** Resolves once in force, and survives reconnects. Own messages are delivered too. */
+  /**
+   * Resolves once the subscription is in force. The subscription survives reconnects, and also delivers the messages
+   * that this process publishes.
+   */
   subscribe(subject: string, listener: (data: Uint8Array) => void): Promise<AsyncDisposable>;
-  /** The longest message, in bytes. 65536 or more. */
+  /** The longest message that the bus takes, in bytes. 65536 or more. */
   readonly maxPayload: number;
 }
 
 /**
- * 32 random bytes or more; a string is taken as UTF-8. What is sent shows a hash of it, by which a phrase could be
- * guessed.
+ * At least 32 bytes, which should be random: messages carry a hash of the secret, from which a phrase could be guessed.
+ * A string stands for its UTF-8 bytes.
  */
 export type Secret = string | Buffer;
 
 export type ClusterOptions = {
+  /** How the hosts of the cluster find and reach each other. */
   bus: Bus;
   /**
-   * What all hosts of the cluster share: it seals what goes over the bus, and a process that has it is a host. To
-   * change it, give all hosts `[old, new]`, then `[new, old]`, then the new one.
+   * What all hosts of the cluster share. It seals what goes over the bus, so a process that has it is a host. To change
+   * it, give all hosts `[old, new]`, then `[new, old]`, then the new one.
    */
   secret: Secret | [current: Secret, previous: Secret];
   /**
-   * Where pipes to other hosts listen, for UDP. Other hosts connect to `announcedAddress` (an IP address), or to `ip`.
+   * Where pipes from other hosts listen, for UDP. Other hosts connect to `announcedAddress`, which must be an IP
+   * address, or to `ip`.
    */
   listenInfo: types.TransportListenInfo;
   /**
-   * The name of this host: 1-64 letters, digits, '-' and '_'. If two processes have the same name, the elder one is
-   * fenced: its Cluster closes. Default random.
+   * The name of this host: 1-64 letters, digits, '-' and '_'. Default: a random name. If two processes have the same
+   * name, the Cluster of the older one emits 'fenced' and closes.
    */
   host?: string;
-  /** What subjects begin with: 1-64 letters, digits, '-', '_' and single dots between. Default 'datasoup'. */
+  /**
+   * What the subjects on the bus begin with: 1-64 letters, digits, '-', '_' and single dots between them. Default
+   * 'datasoup'.
+   */
   prefix?: string;
   /**
-   * After how many milliseconds of silence another host is gone. Beats come five times as often. 500-600000, default
-   * 5000.
+   * After how many milliseconds of silence another host counts as gone. 500-600000, default 5000. Hosts send five beats
+   * in that time.
    */
   lease?: number;
   /**
-   * For how many milliseconds a path stays after its last DataConsumer. 0-3600000, default 5000.
+   * For how many milliseconds the path to a DataProducer of another host is kept after its last DataConsumer has
+   * closed. 0-3600000, default 5000.
    */
   linger?: number;
   /**
-   * How messages of other hosts come to this one. 'pipe': over UDP, encrypted. 'bus': these datagrams over the bus,
-   * which costs about twice the CPU, on the event loops of both hosts. 'auto', the default: over the bus once three
-   * pipes in a row have failed because of UDP, which is tried again each minute. Hosts send what is asked for either
-   * way.
+   * How messages from other hosts come to this one; hosts send by the way that the receiver asks for. 'pipe': over UDP,
+   * encrypted. 'bus': the same datagrams over the bus, which costs about twice the CPU, on the event loops of both
+   * hosts. 'auto', the default: over UDP, and over the bus once three pipes in a row have failed because of UDP, which
+   * is then tried again each minute.
    */
   carrier?: 'auto' | Carrier;
 };
 
-/** How messages come from another host: over UDP, or over the bus. */
+/** How messages come from another host: over UDP or over the bus. */
 export type Carrier = 'pipe' | 'bus';
 
 export type HostInfo = { host: string };
 
 export type ClusterStats = {
   host: string;
-  /** Whether this host has not heard itself over the bus for a lease. */
+  /** Whether the bus is down: this host has not heard its own beats for a lease. */
   busDown: boolean;
-  /** How often it has said its state again, because messages of the bus may have been lost. At most once a beat. */
+  /**
+   * How many times this host has sent its whole state again, because messages on the bus may have been lost. At most
+   * once per beat.
+   */
   resyncs: number;
   /**
-   * Control messages that were refused, by reason: 'format', 'oversized', 'key' (another secret), 'forged',
-   * 'malformed', 'incompatible', 'ahead' (of the next release, which has not heard this host yet), 'replayed', 'stale'
-   * (of or for a former incarnation), 'crossed' (for another subject), 'unasked' (an answer without a question, or too
-   * late), 'toomany' (more than 10,000 hosts).
+   * How many control messages were refused, by reason: 'format', 'oversized', 'key' (sealed with another secret),
+   * 'forged', 'malformed', 'incompatible', 'ahead' (from the next release, which has not heard this host yet),
+   * 'replayed', 'stale' (from or for an earlier process with the name of the host), 'crossed' (for another subject),
+   * 'unasked' (an answer that is late or that nothing asked for), 'toomany' (more than 10,000 hosts).
    */
   refused: Record<string, number>;
   /**
-   * Control messages by type ('beat', 'list' …) that were published, and that were accepted, with their bytes as
-   * sealed.
+   * How many control messages were published, and how many were accepted, by type ('beat', 'list' …), and their bytes
+   * on the bus.
    */
   control: {
     sent: Record<string, number>;
     received: Record<string, number>;
     bytesSent: number;
-    /** Those of refused messages included. */
+    /** Includes the bytes of refused messages. */
     bytesReceived: number;
   };
-  /** DataProducers in the lists of the joined rooms: of this host and of others, once for each room. */
+  /** How many DataProducers the joined rooms have, from this host and from others; each counts once per room. */
   dataProducers: { own: number; other: number };
-  /** Control messages that `publish()` of the bus has lost: its link was down, or it threw or rejected. */
+  /** How many control messages the bus has lost at `publish()`: its link was down, or it threw or rejected. */
   unsent: number;
+  /** The hosts that share a room with this one. */
   hosts: string[];
   /**
-   * Per host that something is taken from: the state of the pipe, what carries its messages, DataProducers, pipes that
-   * have failed in a row, and why the last one has, until UDP has worked for a lease.
+   * For each host that this one takes DataProducers from: the state of the pipe, what carries its messages, how many
+   * DataProducers are wanted, how many pipes in a row have failed, and why the last one did, which is shown until UDP
+   * has worked for a lease.
    */
   takes: {
     host: string;
@@ -101,55 +116,68 @@ export type ClusterStats = {
     failures: number;
     error?: string;
   }[];
-  /** Pipes from other hosts that have failed or could not be made, in all. */
+  /** How many pipes from other hosts have failed or could not be made. */
   pipeFailures: number;
-  /** Per host that takes something from this one: what carries messages, and DataProducers. */
+  /** For each host that takes DataProducers from this one: what carries their messages, and how many there are. */
   gives: { host: string; carrier: Carrier; carried: number }[];
   /**
-   * Datagrams of pipes that went over the bus: bytes, and datagrams that were dropped because the bus or the pipe did
-   * not take them. SCTP sends these again, so they are not messages lost.
+   * Datagrams of pipes that went over the bus: their bytes, and how many were dropped because the bus or the pipe did
+   * not take them. SCTP sends their contents again, so they are not lost messages.
    */
   overBus: { bytesSent: number; bytesReceived: number; datagramsDropped: number };
+  /** How many rooms this host has joined. */
   rooms: number;
+  /** How many DataProducers of other hosts and Routers have a path to Routers of this host. */
   paths: number;
 };
 
 export type ClusterEvents = {
-  /** A host that shares a room with this one. */
+  /** Another host now shares a room with this one. */
   hostup: [host: string];
   /**
-   * 'left': it said so, or shares no room any more. 'lease': it was silent. 'restarted': another process has its name.
+   * Another host shares no room with this one any more. 'left': it closed or left the rooms. 'lease': it was silent for
+   * a lease. 'restarted': another process has its name.
    */
   hostdown: [host: string, reason: 'left' | 'lease' | 'restarted'];
-  /** This host has not heard itself over the bus for a lease. Messages of DataProducers go on. */
+  /** The bus is down: this host has not heard its own beats for a lease. Messages of DataProducers go on. */
   busdown: [];
+  /** This host hears its own beats again. */
   busup: [];
-  /** A newer process uses the name of this host: the Cluster is closed. */
+  /** A newer process uses the name of this host. The Cluster is closed. */
   fenced: [];
   /**
-   * The Worker of the Cluster, which carries what goes between hosts, has died, or the application has closed it: the
-   * Cluster is closed. DataProducers and DataConsumers of this host live on. Other hosts see it leave.
+   * The Worker of the Cluster, which carries messages between hosts, has died or was closed by the application. The
+   * Cluster is closed, and other hosts see this host leave; its DataProducers and DataConsumers stay open.
    */
   died: [error: Error];
-  /** A host speaks a version of the protocol that is too far from that of this one. Once per host. */
+  /**
+   * A host uses a version of the protocol that is too far from that of this one, so the two do not see each other.
+   * Emitted once per host.
+   */
   incompatible: [host: string];
-  /** With `carrier: 'auto'`: messages of a host come another way now. 'missed' says how many the change has cost. */
+  /**
+   * With `carrier: 'auto'`: messages from a host come another way now; `why` is a sentence. 'missed' reports how many
+   * messages the change has cost.
+   */
   carrier: [host: string, carrier: Carrier, why: string];
 };
 
-/** A host of a cluster. */
+/** This process as a host of a cluster: see `createCluster()`. */
 export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, AsyncDisposable {
+  /** The name of this host. */
   readonly host: string;
   readonly closed: boolean;
   /** The hosts that share a room with this one. */
   readonly hosts: ReadonlyMap<string, HostInfo>;
   /**
-   * Joins a room with a Router. With a Router of another Worker, a second call gives another Room of the same room, so
-   * that it uses several cores: DataProducers are announced in the Room of their own Router.
+   * Joins a room with a Router. A further call with the Router of another Worker gives another Room object of the same
+   * room, which spreads its clients over several cores; announce each DataProducer in the Room of its own Router. While
+   * the bus is down, the call waits.
    *
-   * @throws TypeError: invalid arguments. Error: the Router is in the room, or the Cluster is closed. The reason of
-   * `signal`; while the bus is down, the call waits.
-   * @throws NotFoundError, WorkerClosedError: of the Router. What `bus.subscribe()` rejects with.
+   * @throws TypeError: invalid arguments.
+   * @throws Error: the Router is in the room already, or the Cluster is closed.
+   * @throws NotFoundError, WorkerClosedError: the Router is closed.
+   * @throws the reason of `signal` when it is aborted, and what `bus.subscribe()` rejects with.
    */
   join<Info = unknown>(
     room: string,
@@ -157,78 +185,94 @@ export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, Asy
   ): Promise<Room<Info>>;
   getStats(): Promise<ClusterStats>;
   /**
-   * Waits up to 11 s until other hosts have what was sent to them, says that the host leaves, and closes its pipes.
-   * Resolves once that is done, each time that it is called.
+   * Waits up to 11 s until other hosts have what was sent to them, notifies them that this host leaves, and closes its
+   * pipes. Further calls resolve at the same time.
    */
   close(): Promise<void>;
 }
 
-/** A DataProducer of another host, or of another Router of this one. */
+/** A DataProducer that another host, or another Router of this host, has announced in a room. */
 export type RemoteDataProducer<Info = unknown> = {
   readonly id: string;
   readonly host: string;
   readonly label: string;
   readonly protocol: string;
+  /** What was given to `room.announce()`. */
   readonly info: Info;
 };
 
 export type RoomEvents<Info> = {
-  /** Also for what exists at `join()`, in a macrotask after that has resolved. */
+  /**
+   * The room has another DataProducer. Those that exist at `join()` are emitted too, in a macrotask after it has
+   * resolved.
+   */
   dataproducer: [dataProducer: RemoteDataProducer<Info>];
-  /** 'closed': it was closed. 'left': its host or its Router left. 'lease': its host is gone, or has restarted. */
+  /**
+   * The room has lost a DataProducer. 'closed': it was closed. 'left': its host or its Router left the room. 'lease':
+   * its host is gone or has restarted.
+   */
   dataproducergone: [dataProducer: RemoteDataProducer<Info>, reason: 'closed' | 'left' | 'lease'];
   /**
-   * The path to its host has failed and is made again. So many messages were lost, at most: those that subchannels
-   * filter count as well.
+   * The path from the host of a DataProducer has failed and is made again. At most this many messages were lost,
+   * including those that subchannels would have filtered.
    */
   missed: [dataProducer: RemoteDataProducer<Info>, atMost: number];
 };
 
-/** A room, as the clients of one Router see it. */
+/** A room, as the clients of one Router see it. `cluster.join()` makes it. */
 export interface Room<Info = unknown>
   extends extras.EnhancedEventEmitter<RoomEvents<Info>>, AsyncDisposable {
   readonly name: string;
   readonly router: types.Router;
   readonly closed: boolean;
   /**
-   * Those of other hosts, and of other Routers of this one: a copy at each access. If two hosts announce an id, the
-   * first one has it until it is gone; what this Router announces comes before both.
+   * The DataProducers of other hosts, and of other Routers of this host, by id; a new copy at each access. If two hosts
+   * announce the same id, the first one has it until it is gone; what this Router announces comes before both.
    */
   readonly dataProducers: ReadonlyMap<string, RemoteDataProducer<Info>>;
   /**
    * Shows a DataProducer of this Router to the room until it closes.
    *
-   * @param info - possible as JSON, at most 1024 bytes of it.
-   * @throws TypeError: invalid arguments; a label or protocol of more than 1024 bytes; it came through a pipe, so that
-   * its own host announces it. Error: announced already, or more than 10,000 in the room.
+   * @param info - for the other hosts: any value that JSON can represent, at most 1024 bytes as JSON.
+   * @throws TypeError: invalid arguments, a label or protocol of more than 1024 bytes, or a DataProducer that came
+   * through a pipe: its own host announces it.
+   * @throws Error: it is announced already, this host has more than 10,000 DataProducers in the room, or the Room is
+   * closed.
    */
   announce(dataProducer: types.DataProducer, info?: Info): void;
   /**
-   * Makes the path to a DataProducer, if there is none, then calls `transport.consumeData()`. If the path fails while
-   * the DataProducer lives, it is made again and the DataConsumer stays. A Worker has an id once: if two of its Routers
-   * consume a DataProducer, `dataProducerId` of the second one's DataConsumers is another id.
+   * Like `transport.consumeData()`, for any DataProducer of the room: first makes the path to it, if there is none. If
+   * the path fails while the DataProducer lives, it is made again, and the DataConsumer stays.
    *
-   * @throws TypeError: invalid arguments, or a transport of another Router. NotFoundError: no such DataProducer, or it
-   * was gone before there was a path.
+   * Ids are unique in a Worker. So if two Routers of one Worker consume a DataProducer, `dataProducerId` of the second
+   * one's DataConsumers is another id.
+   *
+   * @throws TypeError: invalid arguments, or a transport of another Router.
+   * @throws NotFoundError: the room has no such DataProducer, or it was gone before there was a path.
    * @throws UnsupportedError: `overflow: 'block'` for a DataProducer of another host.
-   * @throws Error: the Room is closed; the host is gone, or cannot be reached: after three pipes in a row that failed,
-   * and one over the bus (`carrier`), in some 20 s. The reason of `signal`.
+   * @throws Error: the Room is closed; or the host is gone or cannot be reached, after three pipes in a row have failed
+   * and one over the bus (see `carrier`), which takes about 20 s.
+   * @throws the reason of `signal` when it is aborted.
    */
   consumeData(
     transport: types.Transport,
     options: types.DataConsumerOptions & { signal?: AbortSignal },
   ): Promise<types.DataConsumer>;
-  /** Leaves the room with this Router. DataConsumers of DataProducers that no other Room of the Cluster has close. */
+  /**
+   * Leaves the room with this Router. Closes the DataConsumers of DataProducers that no other Room of the Cluster has.
+   */
   close(): Promise<void>;
 }
 
 /**
- * Makes this process a host of a cluster. It has a Worker of its own for what goes between hosts. While the bus is
+ * Makes this process a host of a cluster, with a Worker of its own for the messages between hosts. While the bus is
  * down, the call waits.
  *
- * @throws TypeError: invalid options. What `bus.subscribe()` rejects with. Error: the Cluster has ended meanwhile.
+ * @throws TypeError: invalid options.
+ * @throws Error: the Cluster has ended meanwhile, for example because a newer process uses its name.
+ * @throws what `bus.subscribe()` rejects with.
  */
 export function createCluster(options: ClusterOptions): Promise<Cluster>;
 
-/** A bus within one process, for tests: all Clusters that share it hear each other. */
+/** A bus within one process, for tests: all Clusters that use it hear each other. */
 export function memoryBus(): Bus;

@@ -1,16 +1,17 @@
 import type { Bus } from '../cluster';
 
-/** A client of 'ioredis' (5 or later) or of 'redis' (4.2 or later): what is used of it. */
+/** A client of 'ioredis' (5 or later) or of 'redis' (4.2 or later). */
 export type RedisClient = {
   publish(channel: any, message: any): Promise<unknown>;
   duplicate(...args: any[]): any;
 };
 
 /**
- * A Bus over a Redis client of the application, which stays in charge of it. Redis wants a connection of its own for
- * subscriptions: `client.duplicate()` makes it with the first one, and it ends with the last. A client of ioredis with
- * `lazyConnect` is connected; `createCluster()` rejects with one that is not connected otherwise.
+ * Makes a Bus of a Redis client. The application stays in charge of the client. Redis needs a connection of its own for
+ * subscriptions: `client.duplicate()` makes it with the first subscription, and it ends with the last. An ioredis
+ * client with `lazyConnect` is connected for you; with any other client that is not connected, `createCluster()`
+ * rejects.
  *
- * @throws TypeError if `client` is none.
+ * @throws TypeError: `client` is not a client.
  */
 export function redisBus(client: RedisClient): Bus;
