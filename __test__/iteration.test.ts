@@ -470,7 +470,7 @@ describe("a 'message' listener", () => {
     const before = dataConsumer[Symbol.asyncIterator]();
     dataConsumer.on('message', nothing);
     expect(() => dataConsumer[Symbol.asyncIterator]()).toThrow(TypeError);
-    expect(() => dataConsumer.readable()).toThrow("readable() on a DataConsumer with a 'message'");
+    expect(() => dataConsumer.readable()).toThrow("readable() does not work beside a 'message'");
     await expect(before.next()).rejects.toThrow(TypeError);
     dataConsumer.off('message', nothing);
     const next = take(before, 1);

@@ -110,7 +110,8 @@ const DETACHED: [string, () => types.Payload][] = [
   ['a DataView whose memory was cut off', () => shrunk(DataView)],
 ];
 
-const NOT_ATTACHED = 'message must be attached to its ArrayBuffer, which was transferred or shrunk';
+const NOT_ATTACHED =
+  'message must be an ArrayBuffer, or a view of one, that was not transferred or shrunk';
 
 describe('dataProducer.send()', () => {
   let dataProducer: types.DataProducer;

@@ -439,7 +439,7 @@ class DataConsumer extends Entity {
     }
     if (this.listenerCount('message') > 0) {
       throw new TypeError(
-        `${method}() on a DataConsumer with a 'message' listener: remove it first`,
+        `${method}() does not work beside a 'message' listener: remove the listener first`,
       );
     }
   }

@@ -192,7 +192,7 @@ class Entity extends EnhancedEventEmitter {
 
     if (pulled) {
       throw new TypeError(
-        "a DataConsumer with an iterator or stream takes no 'message' listener: end that first",
+        "a DataConsumer with an iterator or stream takes no 'message' listener: end the iterator or stream first",
       );
     }
 

@@ -518,7 +518,7 @@ class Cluster extends EnhancedEventEmitter {
 
     if (path && path.origin !== host) {
       throw new Error(
-        `DataProducer ${id} is consumed from host ${path.origin}: a host has an id once at a time`,
+        `DataProducer ${id} is still consumed from host ${path.origin}, and this host can consume an id from one host at a time`,
       );
     }
     if (!path) {

@@ -255,7 +255,7 @@ class Connector {
       }
       connection.pipe = pipe;
       pipe.onclosed = (failure) =>
-        this.#onLost(connection, failure ?? new Error('the host has closed it'), !!failure);
+        this.#onLost(connection, failure ?? new Error('the host has closed the pipe'), !!failure);
       pipe.onstreamclosed = (id) => {
         if (connection === this.#connection) {
           this.#events.streamclosed(id);
@@ -301,7 +301,7 @@ class Connector {
    */
   #onPiped(connection, pipe, { error, address, port, bus, fingerprint = '' }) {
     if (error !== undefined || (bus === undefined) !== (connection.carrier === 'pipe')) {
-      const failure = new Error(`the host could not make its end (${error})`);
+      const failure = new Error(`the host could not make its end of the pipe (${error})`);
 
       this.#onLost(connection, failure, error === 'failed');
       return;

@@ -136,7 +136,7 @@ class DataPlane {
 
   async #open() {
     if (this.#opening >= MAX_OPENING) {
-      throw new Error('the bus takes no subscriptions');
+      throw new Error('the bus has not confirmed the subscriptions of other pipes');
     }
     this.#opening += 1;
     try {

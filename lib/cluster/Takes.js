@@ -368,7 +368,7 @@ class Takes {
         Object.assign(item, { stream: 'taken', ...taken });
         this.#flush(source);
       } else {
-        this.#fail(source, item, error ?? new Error('the pipe has given no stream'));
+        this.#fail(source, item, error ?? new Error('the pipe has no stream for it'));
         this.#flush(source);
       }
     });

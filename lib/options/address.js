@@ -91,7 +91,11 @@ function peerIp(value, name) {
   const ip = canonical(validate.ip(value, name));
 
   if (isUnspecified(ip) || isIn(SEVERAL_HOSTS, ip) || (isIPv6(ip) && isIn(LINK_LOCAL, ip))) {
-    throw validate.wrong(name, value, 'the address of one host, and not link-local IPv6');
+    throw validate.wrong(
+      name,
+      value,
+      'an address of one host (not unspecified, broadcast or multicast), and not link-local IPv6',
+    );
   }
   return ip;
 }

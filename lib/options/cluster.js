@@ -72,7 +72,11 @@ function parseClusterOptions(options) {
     throw validate.wrong('host', host, '1 to 64 letters, digits, - and _');
   }
   if (!/^[\w-]+(\.[\w-]+)*$/.test(prefix) || prefix.length > 64) {
-    throw validate.wrong('prefix', prefix, '1 to 64 letters, digits, -, _ and single dots between');
+    throw validate.wrong(
+      'prefix',
+      prefix,
+      '1 to 64 letters, digits, -, _ and single dots between them',
+    );
   }
   return {
     bus,
@@ -96,7 +100,7 @@ function parseSecrets(secret) {
   if (secrets.length < 1 || secrets.length > 2) {
     // The value is not shown: it is secret.
     throw new TypeError(
-      `secret must be one secret, or [current, previous] (got ${secrets.length})`,
+      `secret must be one secret, or [current, previous] (got an array of ${secrets.length})`,
     );
   }
 
@@ -114,7 +118,7 @@ function parseSecrets(secret) {
   });
 
   if (parsed.length === 2 && parsed[0].equals(parsed[1])) {
-    throw new TypeError('secret must be one secret, or two different ones');
+    throw new TypeError('secret must be one secret, or two different ones (got the same twice)');
   }
   return parsed;
 }

@@ -34,7 +34,11 @@ function parseDtlsParameters(value) {
   const fingerprints = validate.array(given.fingerprints, 'dtlsParameters.fingerprints');
 
   if (fingerprints.length === 0) {
-    throw validate.wrong('dtlsParameters.fingerprints', fingerprints, 'an array of at least one');
+    throw validate.wrong(
+      'dtlsParameters.fingerprints',
+      fingerprints,
+      'an array with at least one entry',
+    );
   }
   return { role, fingerprints: Array.from(fingerprints, parseFingerprint) };
 }

@@ -74,7 +74,7 @@ function parseListenInfos(value) {
   const infos = validate.array(value, 'listenInfos');
 
   if (infos.length === 0) {
-    throw validate.wrong('listenInfos', value, 'an array of at least one');
+    throw validate.wrong('listenInfos', value, 'an array with at least one entry');
   }
   return shareSockets(
     Array.from(infos, (info, index) => parseListenInfo(info, `listenInfos[${index}]`)),
@@ -200,7 +200,7 @@ function parseWebRtcListenInfos(options, protocols) {
   const ips = validate.array(listenIps, 'listenIps');
 
   if (ips.length === 0) {
-    throw validate.wrong('listenIps', listenIps, 'an array of at least one');
+    throw validate.wrong('listenIps', listenIps, 'an array with at least one entry');
   }
   return shareSockets(
     Array.from(ips, (listenIp, index) =>

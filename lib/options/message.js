@@ -67,7 +67,7 @@ function bytesOf(message) {
     throw validate.wrong(
       'message',
       message,
-      'attached to its ArrayBuffer, which was transferred or shrunk',
+      'an ArrayBuffer, or a view of one, that was not transferred or shrunk',
     );
   }
 }
@@ -137,7 +137,11 @@ function parseSubchannels(value) {
   const { length } = list;
 
   if (length > MAX_SUBCHANNELS) {
-    throw validate.wrong('subchannels', value, `an array of at most ${MAX_SUBCHANNELS}`);
+    throw validate.wrong(
+      'subchannels',
+      value,
+      `an array of at most ${MAX_SUBCHANNELS} subchannels`,
+    );
   }
 
   const parsed = [];

@@ -38,7 +38,7 @@ pub enum Error {
     )]
     TwoLimits { lifetime: u16, retransmits: u16 },
     /// Our DTLS role says which streams are ours.
-    #[error("negotiated: false needs the DTLS role of the transport: connect() first")]
+    #[error("negotiated: false needs the DTLS role of the transport: call connect() first")]
     ConnectFirst,
     #[error("message of {len} bytes exceeds maxSendMessageSize ({max}) of the transport")]
     MessageTooLarge { max: u32, len: usize },
