@@ -161,7 +161,9 @@ describe('createWebRtcTransport({ limit })', () => {
       }
       expect(inbox.messages.length).toBeGreaterThanOrEqual(30);
       const lines = recorder.take();
-      expect(lines[0]).toBe('transport limit({"bytes":100,"messages":1})');
+      // On a busy machine the client may nominate its path only now.
+      const [first] = lines.filter((line) => !line.includes('icestatechange'));
+      expect(first).toBe('transport limit({"bytes":100,"messages":1})');
       expect(lines.filter((line) => line.startsWith('dataProducer'))).toEqual(
         {
           drop: [],
