@@ -6,9 +6,11 @@ use super::super::ledger::Ledger;
 use super::super::wire::{Chunk, Sack, before};
 use super::verdict::ChunkVerdict;
 
-/// A SACK is taken if its gap blocks are in order. One that acknowledges what was not sent is a `violation`, so what is
-/// in flight bounds the work of walking the blocks. No correct peer causes a violation, whatever is lost, reordered or
-/// repeated: an old SACK acknowledges less.
+/// A SACK is taken if its gap blocks are in order. One that acknowledges what was not sent is a `violation`, which ends
+/// the association once the packet is verified ([`Guard::admit`]). So what is in flight bounds the work of walking the
+/// blocks. No correct peer causes a violation, whatever is lost, reordered or repeated: an old SACK acknowledges less.
+///
+/// [`Guard::admit`]: super::Guard::admit
 pub(super) fn verdict(
     ledger: &Ledger,
     chunk: &Chunk<'_>,
