@@ -890,8 +890,8 @@ export type TransportDiagnosis = {
       received: number;
       valid: number;
       /**
-       * Requests with the username fragment of something else. On a WebRtcServer, which finds its transports by the
-       * fragment, these are not counted.
+       * Requests with another username fragment than this transport's. Not counted on a WebRtcServer, which finds its
+       * transports by the fragment.
        */
       wrongUsername: number;
       /** Requests with the username fragment of this transport, but signed with another password. */

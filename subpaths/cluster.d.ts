@@ -3,9 +3,9 @@ import type { extras, types } from '..';
 /** What a Cluster needs of a message bus. `natsBus()`, `redisBus()` and `memoryBus()` make one. */
 export interface Bus {
   /**
-   * Sends `data` to the subscribers of `subject`: at most once each, and in order per publisher and subject. It does
-   * not throw because the link is down; if it returns `false`, or a promise that rejects or resolves with `false`, the
-   * message is lost and counts as `unsent`.
+   * Sends `data` to the subscribers of `subject`: at most once each, and in order per publisher and subject. It must
+   * not throw just because the link is down. If it returns `false`, or a promise that rejects or resolves with `false`,
+   * the message counts as lost (`unsent`).
    */
   publish(subject: string, data: Uint8Array): unknown;
   /**
@@ -183,6 +183,7 @@ export interface Cluster extends extras.EnhancedEventEmitter<ClusterEvents>, Asy
     room: string,
     options: { router: types.Router; signal?: AbortSignal },
   ): Promise<Room<Info>>;
+  /** Resolves with what this host sees of the cluster, and with its counters. */
   getStats(): Promise<ClusterStats>;
   /**
    * Waits up to 11 s until other hosts have what was sent to them, notifies them that this host leaves, and closes its
