@@ -205,7 +205,7 @@ impl IceLite {
 
     /// Whether an authentic request has come over `tuple`, so that data from it may be processed.
     pub fn is_valid(&self, tuple: Tuple) -> bool {
-        self.tuples().any(|valid| valid == tuple)
+        self.tuples.iter().any(|valid| valid.tuple == tuple)
     }
 
     /// Handles a STUN request and writes the answer to `out`. A request that is malformed or over the quota
@@ -359,7 +359,7 @@ impl IceLite {
     }
 
     fn select(&mut self, tuple: Tuple) {
-        if self.path() != Some(tuple) {
+        if self.selected != Some(tuple) || !self.is_connected() {
             self.selected = Some(tuple);
             self.events.push_back(IceEvent::SelectedTuple(tuple));
         }
