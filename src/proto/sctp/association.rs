@@ -552,7 +552,15 @@ impl Association {
         self.arrivals.fence(stream, fence, held)
     }
 
+    #[inline]
     fn advance_fences(&mut self) {
+        if self.fences.is_some() {
+            self.advance_fences_now();
+        }
+    }
+
+    #[cold]
+    fn advance_fences_now(&mut self) {
         let Some(fences) = &mut self.fences else { return };
         let (streams, arrivals, clock) = (&mut self.streams, &mut self.arrivals, self.clock);
         fences.advance(&self.queues, self.engine.as_deref(), |Name { stream, fence }| {

@@ -187,26 +187,23 @@ impl Engine {
             Screening::Drop(reason) => return Verdict::Dropped(reason),
         };
         debug_assert!(wire::is_canonical(&packet), "the guard passed {packet:?}");
-        let Some(event) = self.verify(now, packet.clone()) else {
+        let is_overfull = self.is_overfull() && has_data(&packet);
+        let is_split = packet.len() > MAX_KEPT_PACKET || self.guard.goes_on_behind_reset();
+        let whole = is_split.then(|| packet.clone());
+        let Some(event) = self.verify(now, packet) else {
             return Verdict::Dropped(PacketDrop::Foreign);
         };
-        if self.is_overfull() && has_data(&packet) {
+        if is_overfull {
             // An earlier SACK has asked the peer to stop. Without an answer to its probes it would take the window for
             // a broken path.
             self.guard.retain_sack();
-            return match self.admit(now) {
-                Admission::Granted => Verdict::Overfull,
-                Admission::Refused(reason) => Verdict::Dropped(reason),
-                Admission::Violation(reason) => Verdict::Violation(reason),
-            };
         }
         match self.admit(now) {
-            Admission::Granted => {
-                if packet.len() <= MAX_KEPT_PACKET && !self.guard.goes_on_behind_reset() {
-                    return Verdict::Accepted(VerifiedPacket::Whole(event));
-                }
-                Verdict::Accepted(self.split(now, &packet))
-            }
+            Admission::Granted if is_overfull => Verdict::Overfull,
+            Admission::Granted => Verdict::Accepted(match whole {
+                None => VerifiedPacket::Whole(event),
+                Some(packet) => self.split(now, &packet),
+            }),
             Admission::Refused(reason) => Verdict::Dropped(reason),
             Admission::Violation(reason) => Verdict::Violation(reason),
         }
@@ -296,9 +293,9 @@ impl Engine {
         self.egress(now).repeat_sack(header, left)
     }
 
-    /// Takes what the packet just judged says about streams.
-    pub(super) fn take_stream_effects(&mut self) -> StreamEffects {
-        std::mem::take(&mut self.guard.stream_effects)
+    /// Takes what the packet just judged says about streams. `None` for most packets.
+    pub(super) fn take_stream_effects(&mut self) -> Option<StreamEffects> {
+        self.guard.take_stream_effects()
     }
 
     /// Hands a packet to the association, except for what is behind a reset, which it returns: call

@@ -120,8 +120,6 @@ pub(super) struct Guard {
     pub(super) unanswered_heartbeats: u8,
     /// Chunks that were stripped from packets.
     pub(super) stripped: u64,
-    /// What the packet just admitted says about streams.
-    pub(super) stream_effects: StreamEffects,
 }
 
 impl Guard {
@@ -141,7 +139,6 @@ impl Guard {
             pending: PendingEffects::default(),
             unanswered_heartbeats: 0,
             stripped: 0,
-            stream_effects: StreamEffects::default(),
         }
     }
 
@@ -161,11 +158,17 @@ impl Guard {
         {
             return Screening::Drop(PacketDrop::Foreign);
         }
-        let rewriter = Rewriter::new(packet, ledger);
-        let inspection = match self.inspect(ledger, rewriter, chunks) {
-            Ok(inspection) => inspection,
-            Err(reason) => return Screening::Drop(reason),
+        let mut inspection = Inspection {
+            rewriter: Rewriter::new(packet, ledger),
+            stripped: 0,
+            abort: None,
+            heartbeat_acked: false,
+            heartbeats: 0,
+            reconfigs: 0,
         };
+        if let Err(reason) = self.inspect(ledger, &mut inspection, chunks) {
+            return Screening::Drop(reason);
+        }
         if !inspection.rewriter.differs() {
             if !inspection.rewriter.is_empty() {
                 return Screening::Pass;
@@ -198,18 +201,10 @@ impl Guard {
     fn inspect<'a>(
         &mut self,
         ledger: &Ledger,
-        rewriter: Rewriter<'a>,
+        inspection: &mut Inspection<'a>,
         chunks: Chunks<'a>,
-    ) -> Result<Inspection<'a>, PacketDrop> {
+    ) -> Result<(), PacketDrop> {
         self.pending.clear();
-        let mut inspection = Inspection {
-            rewriter,
-            stripped: 0,
-            abort: None,
-            heartbeat_acked: false,
-            heartbeats: 0,
-            reconfigs: 0,
-        };
         let mut chunks = chunks.enumerate();
         // The last TSN that the request to reset streams just before this chunk names.
         let mut named = None;
@@ -225,17 +220,17 @@ impl Guard {
             match chunk.kind {
                 kind::DATA => {}
                 kind::RECONFIG => {
-                    named = self.move_named(ledger, &mut inspection, &chunk, chunks.clone())?;
+                    named = self.move_named(ledger, inspection, &chunk, chunks.clone())?;
                 }
                 _ => named = None,
             }
-            let verdict = self.verdict(ledger, &mut inspection, &chunk)?;
-            self.apply(ledger, &mut inspection, &chunk, verdict)?;
+            let verdict = self.verdict(ledger, inspection, &chunk)?;
+            self.apply(ledger, inspection, &chunk, verdict)?;
             if verdict == ChunkVerdict::StripRest {
                 break;
             }
         }
-        Ok(inspection)
+        Ok(())
     }
 
     /// Moves the DATA that a request to reset streams names, and that follows the request, ahead of it. Control chunks
@@ -426,6 +421,12 @@ impl Guard {
         self.pending.chunks.iter().any(|effect| matches!(effect, ChunkEffect::Data(_)))
     }
 
+    /// Takes what the packet just admitted says about streams. `None` for most packets.
+    pub(super) fn take_stream_effects(&mut self) -> Option<StreamEffects> {
+        let streams = &mut self.pending.streams;
+        (!streams.is_empty()).then(|| std::mem::take(streams))
+    }
+
     /// Whether the packet just admitted has DATA or a FORWARD TSN behind a request to reset streams.
     pub(super) fn goes_on_behind_reset(&self) -> bool {
         self.pending.ahead_of_request.is_some_and(|ahead| ahead < self.pending.chunks.len())
@@ -471,7 +472,6 @@ impl Guard {
         if streams > self.max_streams {
             return Admission::Violation(EndReason::Violation("too many streams".into()));
         }
-        std::mem::swap(&mut self.stream_effects, &mut pending.streams);
         Admission::Granted
     }
 }

@@ -53,10 +53,21 @@ impl Association {
         let Some(engine) = &mut self.engine else {
             return Verdict::Dropped(PacketDrop::Unexpected);
         };
-        let echo = init::cookie(&packet).is_some().then(|| packet.clone());
-        let verdict = engine.judge(now, packet);
-        if let (Verdict::Accepted(_), Some(echo)) = (&verdict, echo) {
-            self.handshake.iter_mut().for_each(|it| it.answer_again(&echo));
+        if init::cookie(&packet).is_some() {
+            return self.judge_echo(now, packet);
+        }
+        engine.judge(now, packet)
+    }
+
+    /// Judges a packet with a COOKIE ECHO, which has to be answered again.
+    #[cold]
+    fn judge_echo(&mut self, now: Instant, packet: Bytes) -> Verdict {
+        let Some(engine) = &mut self.engine else {
+            return Verdict::Dropped(PacketDrop::Unexpected);
+        };
+        let verdict = engine.judge(now, packet.clone());
+        if matches!(verdict, Verdict::Accepted(_)) {
+            self.handshake.iter_mut().for_each(|it| it.answer_again(&packet));
         }
         verdict
     }
@@ -65,19 +76,11 @@ impl Association {
     pub(super) fn deliver(&mut self, now: Instant, packet: VerifiedPacket) {
         self.last_heard = Some(now);
         let Some(engine) = &mut self.engine else { return };
-        let StreamEffects { skipped, reset, resets_all } = engine.take_stream_effects();
-        for stream in &reset {
-            self.read_stopped(*stream);
-        }
+        let reset = match engine.take_stream_effects() {
+            None => Vec::new(),
+            Some(effects) => self.register(now, effects),
+        };
         let Some(engine) = &mut self.engine else { return };
-        let all = resets_all.then(|| self.queues.streams()).into_iter().flatten();
-        for stream in all.chain(skipped).chain(reset.iter().copied()) {
-            // A stream whose reset is being completed stays unknown to sctp-proto: it would answer
-            // one more reset with its own, which the peer would answer again.
-            if !self.streams.is_closing(stream, Some(now)) {
-                engine.register(stream);
-            }
-        }
         let rest = engine.deliver(packet);
         self.collect(now);
         if let Some(engine) = self.engine.as_mut().filter(|_| !reset.is_empty()) {
@@ -90,6 +93,25 @@ impl Association {
             engine.deliver_rest(rest);
             self.collect(now);
         }
+    }
+
+    /// Makes the streams that a packet names known to sctp-proto. Returns those that it resets.
+    #[cold]
+    fn register(&mut self, now: Instant, effects: StreamEffects) -> Vec<StreamId> {
+        let StreamEffects { skipped, reset, resets_all } = effects;
+        for stream in &reset {
+            self.read_stopped(*stream);
+        }
+        let Some(engine) = &mut self.engine else { return reset };
+        let all = resets_all.then(|| self.queues.streams()).into_iter().flatten();
+        for stream in all.chain(skipped).chain(reset.iter().copied()) {
+            // A stream whose reset is being completed stays unknown to sctp-proto: it would answer
+            // one more reset with its own, which the peer would answer again.
+            if !self.streams.is_closing(stream, Some(now)) {
+                engine.register(stream);
+            }
+        }
+        reset
     }
 
     /// Takes the events and messages out of the engine.

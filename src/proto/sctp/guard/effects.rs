@@ -41,9 +41,7 @@ impl PendingEffects {
         self.ahead_of_request = None;
         self.reset_requests = 0;
         self.added_streams = 0;
-        self.streams.skipped.clear();
-        self.streams.reset.clear();
-        self.streams.resets_all = false;
+        self.streams.clear();
     }
 }
 
@@ -74,4 +72,16 @@ pub(in super::super) struct StreamEffects {
     pub(in super::super) reset: Vec<StreamId>,
     /// The packet resets all streams.
     pub(in super::super) resets_all: bool,
+}
+
+impl StreamEffects {
+    pub(super) fn is_empty(&self) -> bool {
+        self.skipped.is_empty() && self.reset.is_empty() && !self.resets_all
+    }
+
+    fn clear(&mut self) {
+        self.skipped.clear();
+        self.reset.clear();
+        self.resets_all = false;
+    }
 }
