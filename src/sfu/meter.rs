@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Meter {
     total: u64,
-    window_start: Instant,
+    /// The end of the current window.
+    window_end: Instant,
     current: u64,
     previous: u64,
 }
@@ -15,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 
 impl Meter {
     pub(super) fn new(now: Instant) -> Self {
-        Self { total: 0, window_start: now, current: 0, previous: 0 }
+        Self { total: 0, window_end: now + WINDOW, current: 0, previous: 0 }
     }
 
     pub(super) fn add(&mut self, now: Instant, bytes: usize) {
@@ -33,19 +34,17 @@ impl Meter {
     /// the last second still overlaps.
     pub(super) fn bitrate(&mut self, now: Instant) -> u64 {
         self.advance(now);
-        let elapsed = now.saturating_duration_since(self.window_start);
-        let overlap = 1.0 - elapsed.as_secs_f64().min(1.0);
+        let overlap = self.window_end.saturating_duration_since(now).as_secs_f64();
         ((self.current as f64 + self.previous as f64 * overlap) * 8.0) as u64
     }
 
     fn advance(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.window_start);
-        if elapsed < WINDOW {
+        if now < self.window_end {
             return;
         }
-        let next_window = elapsed < 2 * WINDOW;
+        let next_window = now < self.window_end + WINDOW;
         self.previous = if next_window { self.current } else { 0 };
-        self.window_start = if next_window { self.window_start + WINDOW } else { now };
+        self.window_end = if next_window { self.window_end } else { now } + WINDOW;
         self.current = 0;
     }
 }

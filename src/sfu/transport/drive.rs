@@ -36,7 +36,7 @@ impl Sfu {
         datagram: &[u8],
         incoming: Option<Incoming<'_>>,
     ) {
-        let Self { now, transports, transmits, crowds, .. } = self;
+        let Self { now, transports, transmits, crowds, dirty, .. } = self;
         let Some(transport) = transports.get_mut(&key) else { return };
         let before = transmits.bytes();
         let accepted = match &mut transport.kind {
@@ -60,8 +60,8 @@ impl Sfu {
         if let (Some((window, until)), Some(sctp)) = (share, transport.sctp_mut()) {
             sctp.limit_window(window, until);
         }
+        transport.mark_dirty(key, dirty);
         self.pump(key);
-        self.touch(key);
     }
 
     /// Flushes the transports that had input, as many as one turn may.
