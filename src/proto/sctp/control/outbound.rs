@@ -1,6 +1,6 @@
 //! What leaves: chunks that are lost, new chunks, probes and FORWARD-TSNs.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::counters::MessageTally;
 use super::super::wire::{COMMON_HEADER, Header, Writer};
@@ -8,10 +8,6 @@ use super::congestion::SentPacket;
 use super::recovery::Probed;
 use super::scoreboard::ChunkProgress;
 use super::{Control, lifetimes, packet, thin};
-
-/// Below this round trip not every packet asks for an immediate acknowledgement (RFC 7053), which would cost more than
-/// the delay.
-const MIN_ASKED_ROUND_TRIP: Duration = Duration::from_millis(2);
 
 /// With more segments in flight, acknowledgements come often enough without being asked for.
 const MAX_ASKED_SEGMENTS: usize = 10;
@@ -318,8 +314,7 @@ impl Control {
         let flying = self.board.totals().flying + bytes;
         let is_last = self.probe
             || next.is_none_or(|len| len > room && flying <= MAX_ASKED_SEGMENTS * self.segment);
-        let is_far = || self.rtt.min().is_none_or(|min| min >= MIN_ASKED_ROUND_TRIP);
-        is_last && (self.probe || is_far() || self.timer.may_ask(now))
+        is_last && (self.probe || self.timer.may_ask(now, &self.rtt))
     }
 }
 

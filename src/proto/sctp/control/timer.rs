@@ -9,6 +9,15 @@ use super::rtt::Rtt;
 /// The least time before a probe.
 const MIN_PROBE: Duration = Duration::from_millis(10);
 
+/// Below this round trip not every packet asks for an immediate acknowledgement (RFC 7053), which would cost more than
+/// the delay.
+const MIN_ASKED_ROUND_TRIP: Duration = Duration::from_millis(2);
+
+/// The least time between two requests for an immediate acknowledgement on a short path. In a stream of 25 messages a
+/// second or more the peer then acknowledges every second packet, as it would without requests, so that they cost
+/// nothing; a rarer message asks each time.
+const ASK_INTERVAL: Duration = Duration::from_millis(40);
+
 /// How long a peer may delay an acknowledgement that was not asked for at once (RFC 9260 §6.2).
 const ACK_DELAY: Duration = Duration::from_millis(200);
 
@@ -56,14 +65,20 @@ pub(super) struct Timer {
     in_force: Duration,
 }
 
+/// Whether the path is so short that requests for immediate acknowledgements are rationed.
+fn is_short(rtt: &Rtt) -> bool {
+    rtt.min().is_some_and(|min| min < MIN_ASKED_ROUND_TRIP)
+}
+
 impl Timer {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.at.map(|(at, _)| at)
     }
 
-    /// Whether the last request for an immediate acknowledgement was so long ago that another one costs little.
-    pub(super) fn may_ask(&self, now: Instant) -> bool {
-        self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= MIN_PROBE)
+    /// Whether a request for an immediate acknowledgement costs little: on a long path, or if the last one was long ago.
+    pub(super) fn may_ask(&self, now: Instant, rtt: &Rtt) -> bool {
+        !is_short(rtt)
+            || self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= ASK_INTERVAL)
     }
 
     /// A packet leaves. `asks`: whether for an immediate acknowledgement.
@@ -112,9 +127,12 @@ impl Timer {
         });
     }
 
-    /// The time until the probe (PTO, RFC 8985 §7.2).
+    /// The time until the probe (PTO, RFC 8985 §7.2). On a short path it does not wait for all of a delayed
+    /// acknowledgement: a stream that goes on sends its next packet within the interval and asks, so one that does not
+    /// has come to a pause. One needless probe then is cheaper than a lost message that is found late.
     fn probe_after(&self, rtt: &Rtt) -> Option<Duration> {
-        Some((2 * rtt.smoothed()?).max(MIN_PROBE) + self.ack_delay)
+        let ack_delay = if is_short(rtt) { ASK_INTERVAL } else { ACK_DELAY }.min(self.ack_delay);
+        Some((2 * rtt.smoothed()?).max(MIN_PROBE) + ack_delay)
     }
 
     /// The time until the timeout (RTO), backed off (RFC 9260 §6.3.3).
@@ -217,6 +235,29 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_on_a_short_path_is_not_probed_for_while_it_goes_on() {
+        for interval in [5, 16, 25, 39, 40, 60, 100] {
+            let mut bench = Bench::new(ms(1));
+            let (mut asked, mut unacknowledged) = (0, 0);
+            for tsn in 1..=200 {
+                let sent = bench.write_and_send(1, 100);
+                asked += usize::from(sent[0].asks);
+                unacknowledged += 1;
+                bench.now += ms(1);
+                // The peer acknowledges every second packet, and those that ask for it.
+                if sent[0].asks || unacknowledged == 2 {
+                    unacknowledged = 0;
+                    bench.sack(tsn, &[], &[]);
+                }
+                let sent = bench.pass(ms(interval - 1));
+                assert!(sent.is_empty(), "{interval} ms, {tsn}: {sent:?}");
+            }
+            let every = 40_usize.div_ceil(interval as usize);
+            assert_eq!(asked, 200_usize.div_ceil(every), "{interval} ms");
+        }
+    }
+
+    #[test]
     fn an_acknowledgement_that_was_not_asked_for_may_be_delayed() {
         // On a short path, a packet does not ask if another just did.
         let near = || {
@@ -228,7 +269,7 @@ mod tests {
         };
         let mut bench = near();
         bench.write_and_send(1, 100);
-        assert_eq!(timed(&bench.pass(ms(300)))[0], (210, vec![2]));
+        assert_eq!(timed(&bench.pass(ms(300)))[0], (50, vec![2]));
         // The peer acknowledges every second packet at once.
         let mut bench = near();
         bench.write_and_send(2, SEGMENT);
@@ -287,8 +328,8 @@ mod tests {
     }
 
     #[test]
-    fn on_a_short_path_one_packet_in_ten_milliseconds_asks_and_is_probed_for_soon() {
-        for (pause, asks, probe) in [(12, true, ms(10)), (5, false, ms(210))] {
+    fn on_a_short_path_one_packet_in_forty_milliseconds_asks() {
+        for (pause, asks, probe) in [(40, true, ms(10)), (39, false, ms(50))] {
             let mut bench = Bench::new(ms(1));
             assert!(bench.write_and_send(1, 100)[0].asks);
             bench.now += ms(1);
