@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! wait for a readable socket, a job or the next deadline
-//!   datagrams               ─► sfu
 //!   jobs                    ─► sfu, or their lane
 //!   what waits in the lanes ─► sfu
+//!   datagrams               ─► sfu
 //!   deadlines, and what the last turn has left ─► sfu
 //!   dirty transports, each once ─► datagrams ─► sockets
 //!   events and answers      ─► outbox, with one wake
@@ -13,6 +13,7 @@
 //! Each part has a share of about half a millisecond, counted by the work that is caused and not by what comes in (see
 //! `sfu/work.rs`; reading sockets is timed). What exceeds it is done in the next turn, after the other parts had
 //! theirs: so a peer is answered within a few milliseconds, however much JavaScript sends or another peer causes.
+//! Datagrams come after jobs and lanes, and right before what they cause leaves: a peer waits for these two at most once.
 //!
 //! Everything in a turn happens at the time of its beginning. Other readings of the clock only measure.
 
@@ -82,23 +83,28 @@ impl Driver {
             // If JavaScript shares this thread's core, it runs only while this thread sleeps.
             self.in_conversation &= !self.jobs.is_empty() && !self.inbox.was_woken_from_this_core();
             let now = clock::now();
-            self.turn(now);
+            self.turn(now).await;
             turn = Some(now);
         }
         turn.into_iter().for_each(|it| self.world.turns.observe(clock::now() - it));
         // What was posted just before still gets one turn.
         self.inbox.take(&mut self.jobs, &mut self.readable);
-        self.turn(clock::now());
+        self.turn(clock::now()).await;
         self.world.end(&self.jobs);
         self.inbox.close();
         self.world.metrics()
     }
 
-    fn turn(&mut self, now: Instant) {
+    async fn turn(&mut self, now: Instant) {
         self.world.sfu.begin_turn(now);
-        self.world.receive(&mut self.readable, now);
         self.world.do_jobs(&mut self.jobs);
         self.world.serve_lanes();
+        if !self.jobs.is_empty() || self.world.lanes.has_turns() {
+            // They have taken their share, so this lets tokio look for what has arrived meanwhile.
+            tokio::task::yield_now().await;
+            self.inbox.take(&mut self.jobs, &mut self.readable);
+        }
+        self.world.receive(&mut self.readable, now);
         self.world.handle_timeouts(now);
         self.world.transmit();
         self.world.finish_turn();

@@ -521,4 +521,4 @@ impl World {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,19 +12,23 @@ use crate::proto::overflow::Overflow;
 use crate::runtime::job::Place;
 use crate::runtime::log;
 use crate::runtime::outbox::{Item, Outbox};
+use crate::runtime::world::tests::check;
 use crate::sfu::Sfu;
 use crate::sfu::backlog::Backlog;
 use crate::sfu::contract::options::{
     DataConsumerOptions, DataProducerOptions, LimitAction, LimitOptions, LogLevel, PortRange,
     RetainOptions,
 };
+use crate::sfu::contract::parameters::ListenProtocol;
 use crate::sfu::drain_state::DrainScope;
 use crate::sfu::event::{DataConsumerEvent, Event};
 use crate::sfu::id::{DataConsumerKey, DataProducerKey, RouterKey, TransportKey};
+use crate::sfu::transport::webrtc::WebRtcListen;
 use crate::sfu::work;
 
 /// A worker with routers, each with one direct transport, which has the key of its router.
 struct Scene {
+    runtime: tokio::runtime::Runtime,
     driver: Driver,
     outbox: Arc<Outbox>,
     /// What JavaScript has sent to each DataProducer and is not routed.
@@ -34,6 +38,8 @@ struct Scene {
 
 impl Scene {
     fn new(routers: impl IntoIterator<Item = u32>) -> Self {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build().expect("a runtime");
         let certificate = Certificate::generate().expect("a certificate");
         let ports = PortRange { min: 10_000, max: 59_999 };
         let (inbox, outbox) = (Arc::new(WorkerInbox::default()), Arc::new(Outbox::new(|| {})));
@@ -44,7 +50,7 @@ impl Scene {
             router.create_direct_transport(TransportKey(key), &options::direct());
         }
         let driver = Driver::new(world, inbox);
-        Self { driver, outbox, intakes: HashMap::new(), next: 1000 }
+        Self { runtime, driver, outbox, intakes: HashMap::new(), next: 1000 }
     }
 
     /// A DataProducer on this router, and its DataConsumers.
@@ -99,7 +105,7 @@ impl Scene {
         let Driver { inbox, jobs, readable, world, .. } = &mut self.driver;
         inbox.take(jobs, readable);
         let before = world.sfu.work();
-        self.driver.turn(clock::now());
+        self.runtime.block_on(self.driver.turn(clock::now()));
         let mut items = VecDeque::new();
         self.outbox.take(&mut items);
         (items, self.driver.world.sfu.work() - before)
@@ -212,6 +218,38 @@ fn a_busy_producer_delays_no_other() {
         assert_eq!(numbers(&items, consumers[0]), [number], "in the turn in which it comes");
     }
     assert!(!scene.is_idle());
+}
+
+#[test]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "the remote side")]
+fn a_datagram_that_arrives_during_the_work_of_a_turn_is_answered_in_it() {
+    let mut scene = Scene::new([1]);
+    let (busy, _) = scene.produce(1, 1000);
+    let (check, local) = scene.runtime.block_on(async {
+        let world = &mut scene.driver.world;
+        let listens = world.listen(&[(0, &options::listen_info(ListenProtocol::Udp))]);
+        let listens = listens.expect("a free port");
+        let local = listens[0].local;
+        let made = world.sfu.router(RouterKey(1)).expect("open").create_webrtc_transport(
+            TransportKey(2),
+            &options::webrtc(),
+            WebRtcListen::Own(listens),
+        );
+        (check(&made.expect("a transport").ice_parameters), local)
+    });
+    // The first read arms the socket's waker.
+    scene.turn();
+    let peer = Arc::new(std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port"));
+    peer.set_nonblocking(true).expect("an option");
+    scene.send(busy, 0..1000);
+    scene.turn();
+    let sender = Arc::clone(&peer);
+    scene.call(Place::Any, move |_| {
+        sender.send_to(&check, local).expect("it listens");
+    });
+    scene.turn();
+    assert!(!scene.is_idle(), "the worker is busy");
+    assert!(peer.recv(&mut [0; 1500]).is_ok(), "the answer");
 }
 
 #[test]

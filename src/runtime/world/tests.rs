@@ -30,7 +30,7 @@ fn nomination(ice: &IceParameters) -> Vec<u8> {
     checked(ice, &[RawAttribute::new(0x0025.into(), &[])])
 }
 
-fn check(ice: &IceParameters) -> Vec<u8> {
+pub(in crate::runtime) fn check(ice: &IceParameters) -> Vec<u8> {
     checked(ice, &[])
 }
 
