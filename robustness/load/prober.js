@@ -1,6 +1,6 @@
 'use strict';
 
-// STUN round trips to a WebRtcTransport, measured by a process of its own: how soon a worker answers a peer.
+// STUN round trips to WebRtcTransports, measured by a process of its own: how soon a worker answers a peer.
 
 const { Host } = require('../../bench/processes/host');
 
@@ -12,18 +12,23 @@ class Prober {
   }
 
   /**
-   * Sends a request every `everyMs` and waits for the answers.
+   * Sends a request to each target in turn, one every `everyMs`, and waits for the answers.
    *
-   * @param {any} transport - a WebRtcTransport with a UDP candidate on an IPv4 address.
+   * @param {any[]} targets - WebRtcTransports, each with a UDP candidate on an IPv4 address.
    * @param {{ seconds: number, everyMs?: number }} options
-   * @returns {Promise<number[]>} the round trips in µs. A request without an answer counts as the time waited for it.
+   * @returns {Promise<number[][]>} the round trips to each target in µs. A request without an answer counts as the time
+   * waited for it.
    */
-  probe({ iceParameters, iceCandidates }, { seconds, everyMs = 2 }) {
-    const { address, port } = iceCandidates.find(
-      (/** @type {any} */ { protocol }) => protocol === 'udp',
-    );
+  probe(targets, { seconds, everyMs = 2 }) {
+    const addressed = targets.map(({ iceParameters, iceCandidates }) => {
+      const { address, port } = iceCandidates.find(
+        (/** @type {any} */ { protocol }) => protocol === 'udp',
+      );
 
-    return this.#host.call('probe', { address, port, ...iceParameters, seconds, everyMs });
+      return { ...iceParameters, address, port };
+    });
+
+    return this.#host.call('probe', { targets: addressed, seconds, everyMs });
   }
 
   /**

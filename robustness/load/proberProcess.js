@@ -44,31 +44,32 @@ function bindingRequest(username, password) {
   ]);
 }
 
-/** @param {{ address: string, port: number, usernameFragment: string, password: string, seconds: number, everyMs: number }} options */
-async function probe({ address, port, usernameFragment, password, seconds, everyMs }) {
+/** @typedef {{ address: string, port: number, usernameFragment: string, password: string }} Target */
+
+/** @param {{ targets: Target[], seconds: number, everyMs: number }} options */
+async function probe({ targets, seconds, everyMs }) {
   const socket = dgram.createSocket('udp4');
-  /** @type {Map<string, number>} */
+  /** @type {Map<string, { sent: number, to: number[] }>} */
   const waiting = new Map();
-  /** @type {number[]} */
-  const trips = [];
+  /** @type {number[][]} */
+  const trips = targets.map(() => []);
+  const arrived = (/** @type {string} */ key) => {
+    const request = waiting.get(key);
+
+    waiting.delete(key);
+    request?.to.push((performance.now() - request.sent) * 1_000);
+  };
   const keyOf = (/** @type {Buffer} */ message) => message.toString('hex', ID, ID + ID_LENGTH);
 
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
-  socket.on('message', (answer) => {
-    const key = keyOf(answer);
-    const sent = waiting.get(key);
+  socket.on('message', (answer) => arrived(keyOf(answer)));
 
-    if (sent !== undefined) {
-      waiting.delete(key);
-      trips.push((performance.now() - sent) * 1_000);
-    }
-  });
-
-  for (const end = performance.now() + seconds * 1_000; performance.now() < end;) {
+  for (let n = 0, end = performance.now() + seconds * 1_000; performance.now() < end; n++) {
+    const { address, port, usernameFragment, password } = targets[n % targets.length];
     const request = bindingRequest(`${usernameFragment}:probe`, password);
 
-    waiting.set(keyOf(request), performance.now());
+    waiting.set(keyOf(request), { sent: performance.now(), to: trips[n % targets.length] });
     socket.send(request, port, address);
     await sleep(everyMs);
   }
@@ -76,7 +77,8 @@ async function probe({ address, port, usernameFragment, password, seconds, every
     await sleep(5);
   }
   socket.close();
-  return [...trips, ...[...waiting.values()].map((sent) => (performance.now() - sent) * 1_000)];
+  [...waiting.keys()].forEach(arrived);
+  return trips;
 }
 
 /** @param {number} port */
