@@ -3,8 +3,9 @@
 // npm run robustness -- floods [--only=REGEX] [--seconds=N] [--rounds=N] [--json] [--list]
 //
 // One attacker at full speed, in a process of its own, and the round trips of a well-behaved client of the same worker.
-// The server runs on one core; client and attacker share another, and the attacker has the lower priority. Fails if the
-// median of the round trip is 10 times that without an attack, or if the memory of the process grows.
+// The server runs on one core; client and attacker share another, and the attacker has the lower priority. The first
+// flood goes to another Worker of the process: what the machine adds. Fails if the median of the round trip is 10 times
+// that without an attack, or if the memory of the process grows.
 
 const { measure } = require('../bench/measure');
 const { quantile, sum } = require('../bench/statistics');
@@ -32,6 +33,7 @@ const ATTACKING = -10;
  * @property {string} unit - what the attacker counts.
  * @property {'port' | 'tcp' | 'session' | 'plain'} at - the target: the shared UDP port, the shared TCP port, a
  * WebRtcTransport of the attacker, or a PlainTransport.
+ * @property {boolean} [elsewhere] - at another Worker than the client's.
  * @property {boolean} [own] - the attacker sends from the address of the PlainTransport's peer.
  * @property {import('..').LimitAction} [limit] - the WebRtcTransport has a limit of 100 messages per second.
  */
@@ -47,6 +49,11 @@ const flood = (at, kind, title, unit) => ({ name: kind, kind, title, unit, at })
 
 /** @type {Flood[]} */
 const cases = [
+  {
+    ...flood('port', 'garbage', 'random bytes, to another Worker', 'datagrams'),
+    name: 'elsewhere',
+    elsewhere: true,
+  },
   flood('port', 'garbage', 'random bytes', 'datagrams'),
   flood('port', 'client-hello', 'ClientHellos without ICE', 'datagrams'),
   flood('port', 'stun-ufrag', 'STUN, unknown usernames', 'datagrams'),
@@ -97,7 +104,7 @@ const cases = [
 /**
  * Gives the attacker its target.
  *
- * @param {Scene} scene
+ * @param {{ router: any, webRtcServer: any, direct: any, transport: any }} server
  * @param {Flood} flood
  * @param {InstanceType<typeof Attacker>} attacker
  * @returns {Promise<any>} the transport under attack.
@@ -194,6 +201,7 @@ function difference(after, before) {
  */
 async function measureCase({ api, seconds, rounds, ...flood }) {
   const scene = await Scene.create(api);
+  const target = flood.elsewhere ? scene.elsewhere : scene;
   const quiet = [];
   const attacked = [];
   const attacks = [];
@@ -215,8 +223,8 @@ async function measureCase({ api, seconds, rounds, ...flood }) {
 
     pin(attacker.pid, 1, ATTACKING);
 
-    const victim = await aim(scene, flood, attacker);
-    const before = await counters(scene, victim);
+    const victim = await aim(target, flood, attacker);
+    const before = await counters(target, victim);
 
     const {
       latencies = [],
@@ -225,7 +233,7 @@ async function measureCase({ api, seconds, rounds, ...flood }) {
     } = await measure(async () => {
       attacker.begin();
       return pinged(await scene.clients.ping({ seconds, size: SIZE }));
-    }, [scene.worker]);
+    }, [target.worker]);
 
     attacked.push(...Array.from(latencies));
     attacks.push({
@@ -235,12 +243,12 @@ async function measureCase({ api, seconds, rounds, ...flood }) {
       wallMicros,
     });
 
-    const counted = difference(await counters(scene, victim), before);
+    const counted = difference(await counters(target, victim), before);
 
     Object.entries(counted).forEach(
       ([name, value]) => (dropped[name] = (dropped[name] ?? 0) + value),
     );
-    if (victim !== scene.transport) {
+    if (victim !== target.transport) {
       victim.close();
     }
   }

@@ -10,19 +10,31 @@ const LISTEN_INFOS = [
   { protocol: 'tcp', ip: '127.0.0.1' },
 ];
 
+/**
+ * A worker, and a transport for a client.
+ *
+ * @param {any} api
+ */
+async function serverOf(api) {
+  const worker = await api.createWorker();
+  const router = await worker.createRouter();
+  const webRtcServer = await worker.createWebRtcServer({ listenInfos: LISTEN_INFOS });
+  const direct = await router.createDirectTransport();
+  const transport = await router.createWebRtcTransport({
+    webRtcServer,
+    enableTcp: true,
+    enableSctp: true,
+  });
+
+  return { worker, router, webRtcServer, direct, transport };
+}
+
 /** The messages of the client go to JavaScript and come back. */
 class Scene {
   /** @param {any} api */
   static async create(api) {
-    const worker = await api.createWorker();
-    const router = await worker.createRouter();
-    const webRtcServer = await worker.createWebRtcServer({ listenInfos: LISTEN_INFOS });
-    const direct = await router.createDirectTransport();
-    const transport = await router.createWebRtcTransport({
-      webRtcServer,
-      enableTcp: true,
-      enableSctp: true,
-    });
+    const server = await serverOf(api);
+    const { direct, transport } = server;
     const back = await direct.produceData();
     const { sctpStreamParameters } = await transport.consumeData({ dataProducerId: back.id });
     const { streamId } = sctpStreamParameters;
@@ -39,22 +51,25 @@ class Scene {
 
     await transport.connect({ dtlsParameters: dtlsParametersOf(offer) });
     await clients.connect([answerOf(transport)]);
-    return new Scene({ worker, router, webRtcServer, direct, transport, clients });
+    return new Scene({ ...server, elsewhere: await serverOf(api), clients });
   }
 
   /** @param {any} parts */
-  constructor({ worker, router, webRtcServer, direct, transport, clients }) {
+  constructor({ worker, router, webRtcServer, direct, transport, elsewhere, clients }) {
     this.worker = worker;
     this.router = router;
     this.webRtcServer = webRtcServer;
     this.direct = direct;
     this.transport = transport;
+    /** What has nothing to do with the client but the machine. */
+    this.elsewhere = elsewhere;
     /** @type {DatachannelClients} */
     this.clients = clients;
   }
 
   async close() {
     this.worker.close();
+    this.elsewhere.worker.close();
     await this.clients.close();
   }
 }
