@@ -108,6 +108,11 @@ class DatachannelClients {
     };
   }
 
+  /** @returns {Promise<number[]>} the longest time between two messages for each client, in µs, with latencies. */
+  async gaps() {
+    return (await this.#all('gaps')).flat();
+  }
+
   /**
    * Makes each client send numbered messages as fast as its channel takes them.
    *

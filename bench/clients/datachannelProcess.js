@@ -122,6 +122,8 @@ class Client {
 let clients = [];
 /** @type {number[]} */
 let latencies = [];
+/** @type {number[]} */
+let gaps = [];
 
 const receivers = () => clients.map(({ receiver }) => receiver);
 
@@ -142,10 +144,21 @@ serve({
 
   /** @param {{ latencies?: boolean }} [options] */
   ready(options) {
-    const note = (/** @type {Uint8Array} */ message) => void latencies.push(sinceStamp(message));
-
     latencies = [];
-    receivers().forEach((receiver) => receiver.reset(options?.latencies ? note : undefined));
+    gaps = clients.map(() => 0);
+    receivers().forEach((receiver, index) => {
+      /** @type {number | undefined} */
+      let last;
+      const note = (/** @type {Uint8Array} */ message) => {
+        const now = performance.now();
+
+        latencies.push(sinceStamp(message));
+        gaps[index] = Math.max(gaps[index], (now - (last ?? now)) * 1_000);
+        last = now;
+      };
+
+      receiver.reset(options?.latencies ? note : undefined);
+    });
   },
 
   counts: () => receivers().map(({ count }) => count),
@@ -155,6 +168,9 @@ serve({
 
   /** How long messages took, in µs, if `ready()` asked for it. */
   latencies: () => latencies,
+
+  /** The longest time between two messages for each client, in µs, with latencies. */
+  gaps: () => gaps,
 
   /** @param {{ count: number, size: number }} load */
   async send(load) {
