@@ -22,8 +22,10 @@ pub(crate) struct Path {
     pub(crate) round_trip: u64,
     /// The fraction of packets that are lost after the queue.
     pub(crate) loss: f64,
-    /// The fraction of packets that are late, by up to a quarter of the round trip plus 3 ms.
+    /// The fraction of packets that are late, by up to a quarter of the round trip plus `jitter`.
     pub(crate) late: f64,
+    /// In milliseconds.
+    pub(crate) jitter: u64,
     /// Bytes per second, 28 bytes of headers per packet included.
     pub(crate) rate: u32,
     /// The bytes that may wait for the line.
@@ -33,7 +35,7 @@ pub(crate) struct Path {
 impl Path {
     /// 5 MB/s and a queue of 256 KiB.
     pub(crate) const fn new(round_trip: u64) -> Self {
-        Self { round_trip, loss: 0.0, late: 0.0, rate: 5_000_000, queue: 256 * 1024 }
+        Self { round_trip, loss: 0.0, late: 0.0, jitter: 3, rate: 5_000_000, queue: 256 * 1024 }
     }
 
     pub(crate) const fn losing(self, loss: f64) -> Self {
@@ -42,6 +44,10 @@ impl Path {
 
     pub(crate) const fn late(self, late: f64) -> Self {
         Self { late, ..self }
+    }
+
+    pub(crate) const fn jitter(self, jitter: u64) -> Self {
+        Self { jitter, ..self }
     }
 
     pub(crate) fn round_trip(&self) -> Duration {
@@ -57,7 +63,7 @@ impl Path {
         let round_trip = self.round_trip();
         Conditions {
             delay: round_trip / 2,
-            jitter: round_trip / 4 + Duration::from_millis(3),
+            jitter: round_trip / 4 + Duration::from_millis(self.jitter),
             jittery: self.late,
             rate: Some(self.rate),
             queue: self.queue,

@@ -113,6 +113,8 @@ pub(crate) const ROWS: &[Row] = rows![
     "20 ms, 10 % late": BOTH, Path::new(20).late(0.1), Work::Bulk(10), [at_least(KB, 3000.0)];
     "50 ms, 10 % late": BOTH, Path::new(50).late(0.1), Work::Bulk(10), [at_least(KB, 2500.0)];
     "100 ms, 10 % late": BOTH, Path::new(100).late(0.1), Work::Bulk(10), [at_least(KB, 1500.0)];
+    "50 ms, 10 % later, up": UP, Path::new(50).late(0.1).jitter(9), Work::Bulk(10), [at_least(KB, 2500.0)];
+    "100 ms, 10 % later, up": UP, Path::new(100).late(0.1).jitter(9), Work::Bulk(10), [at_least(KB, 1500.0)];
     "50 ms, 5 % lost, 100 B every 20 ms": DOWN, Path::new(50).losing(0.05), Work::Paced(20, 5000),
         [at_most("p99 ms", 90.0), at_most("p99.9 ms", 150.0)];
     "100 ms, 5 % lost, 100 B every 20 ms": DOWN, Path::new(100).losing(0.05), Work::Paced(20, 5000),

@@ -44,6 +44,8 @@ hold! {
     bulk_with_late_packets_at_20_ms: "20 ms, 10 % late";
     bulk_with_late_packets_at_50_ms: "50 ms, 10 % late";
     bulk_with_late_packets_at_100_ms: "100 ms, 10 % late";
+    bulk_from_dcsctp_with_later_packets_at_50_ms: "50 ms, 10 % later, up";
+    bulk_from_dcsctp_with_later_packets_at_100_ms: "100 ms, 10 % later, up";
     a_thin_stream_with_loss_at_50_ms: "50 ms, 5 % lost, 100 B every 20 ms";
     a_thin_stream_with_loss_at_100_ms: "100 ms, 5 % lost, 100 B every 20 ms";
     rare_messages_with_loss: "50 ms, 5 % lost, 100 B every 400 ms";

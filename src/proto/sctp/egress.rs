@@ -11,7 +11,8 @@ use bytes::Bytes;
 use super::control::Control;
 use super::ledger::Ledger;
 use super::wire::{
-    CHUNK_HEADER, COMMON_HEADER, Chunk, Header, Sack, Writer, kind, parameter, u16_at, u32_at,
+    CHUNK_HEADER, COMMON_HEADER, Chunk, Header, Sack, Writer, before, kind, parameter, u16_at,
+    u32_at,
 };
 
 /// A chunk of this many bytes does not fit a packet and cannot be shortened.
@@ -40,6 +41,10 @@ impl Window {
 /// of its number; the guard lets no such request through.
 const IN_PROGRESS: u32 = 6;
 
+/// When a hole closes, SACKs acknowledge this many TSNs each, and more if it would take more than so many SACKs.
+const STEP: u32 = 8;
+const MAX_STEPS: u32 = 16;
+
 /// What the last step needs to know.
 #[derive(Debug)]
 pub(super) struct Egress<'a> {
@@ -60,6 +65,7 @@ impl Egress<'_> {
     ) -> Result<(), Oversize> {
         let Some((header, chunks)) = Header::parse(&packet) else { return Ok(()) };
         let room = self.max.saturating_sub(COMMON_HEADER);
+        let shown = self.control.shown();
         let mut is_due = true;
         let mut differs = packet.len() > self.max;
         for chunk in chunks.flatten() {
@@ -75,6 +81,9 @@ impl Egress<'_> {
         if !is_due {
             self.keep(&packet);
             return Ok(());
+        }
+        if let (Some(shown), Some((_, sack))) = (shown, sack_of(&packet)) {
+            self.catch_up(header, shown, &sack, &mut send);
         }
         if !differs {
             send(&packet);
@@ -95,6 +104,24 @@ impl Egress<'_> {
             send(&writer.finish());
         }
         Ok(())
+    }
+
+    /// Acknowledges step by step what arrived beyond holes that have closed, as if no SACKs had been withheld. A sender
+    /// opens its window by at most a packet for each SACK (RFC 9260 §7.2.1) and sends only so many packets in answer
+    /// to one (§6.1 D): usrsctp even shrinks its window to these.
+    fn catch_up(&self, header: Header, shown: u32, sack: &Sack<'_>, send: &mut impl FnMut(&[u8])) {
+        if !before(shown, sack.cumulative) {
+            return;
+        }
+        let window = self.window.announce(sack.window);
+        let step = STEP.max(sack.cumulative.wrapping_sub(shown) / MAX_STEPS);
+        let mut tsn = shown.wrapping_add(step);
+        while before(tsn, sack.cumulative) {
+            let mut writer = Writer::new(header, self.max);
+            writer.chunk(kind::SACK, 0, &[&tsn.to_be_bytes(), &window.to_be_bytes(), &[0; 4]]);
+            send(&writer.finish());
+            tsn = tsn.wrapping_add(step);
+        }
     }
 
     /// Sends what was withheld of the last SACK: its holes are old enough to be reported. If the first one has closed
@@ -339,6 +366,43 @@ mod tests {
         assert_eq!(u16_at(sack.value, 8), Some(68));
         assert_eq!(sack.value.len(), 12 + 68 * 4);
         assert_eq!(sack.value[12..], value[12..12 + 68 * 4]);
+    }
+
+    /// The TSNs that our SACKs acknowledge once the hole after `from` has closed, so that `count` TSNs are there.
+    fn steps(from: u32, count: u16) -> Vec<u32> {
+        let (mut now, mut ledger) = (start(), Ledger::default());
+        let mut control = Control::new(CongestionControl::Cubic, 300, 1, 1 << 20);
+        let mut tsns = Vec::new();
+        for (cumulative, gap) in [(from, Some(count)), (from.wrapping_add(count.into()), None)] {
+            let mut value = cumulative.to_be_bytes().to_vec();
+            value.extend_from_slice(&[0, 9, 0, 0, 0, gap.is_some().into(), 0, 0]);
+            for last in gap {
+                value.extend_from_slice(&[0, 2]);
+                value.extend_from_slice(&last.to_be_bytes());
+            }
+            let mut writer = Writer::new(HEADER, 0);
+            writer.chunk(kind::SACK, 0, &[&value]);
+            let (ledger, control, window) = (&mut ledger, &mut control, WINDOW);
+            let send = |packet: &[u8]| {
+                let packet = Bytes::copy_from_slice(packet);
+                let (_, sack) = sack_of(&packet).expect("a SACK");
+                assert_eq!((sack.gap_blocks(), sack.window), (0, 100_000));
+                tsns.push(sack.cumulative);
+            };
+            Egress { now, ledger, control, window, max: 300 }
+                .emit(writer.finish(), send)
+                .expect("it fits");
+            now += Duration::from_millis(5);
+        }
+        tsns
+    }
+
+    #[test]
+    fn what_a_young_hole_has_withheld_is_acknowledged_in_steps() {
+        assert_eq!(steps(7, 8), [7, 15]);
+        assert_eq!(steps(7, 31), [7, 15, 23, 31, 38]);
+        assert_eq!(steps(u32::MAX - 9, 20), [u32::MAX - 9, u32::MAX - 1, 6, 10]);
+        assert!(steps(7, 65_000).len() <= 2 + MAX_STEPS as usize);
     }
 
     #[test]

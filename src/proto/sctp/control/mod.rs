@@ -284,12 +284,17 @@ impl Control {
 
     /// The peer has asked us to skip the TSNs up to `tsn`.
     pub(super) fn on_forward(&mut self, tsn: u32) {
-        self.holes.on_forward(tsn);
+        self.holes.on_forward(tsn, &self.rtt);
     }
 
     /// How many gap blocks of our SACK are to be reported now. The others are due at the time of [`Self::holes_due`].
     pub(super) fn report_holes(&mut self, now: Instant, sack: &Sack<'_>) -> usize {
         self.holes.reported(now, &self.rtt, sack)
+    }
+
+    /// The last TSN that our last SACK has shown, if it withheld gap blocks.
+    pub(super) fn shown(&self) -> Option<u32> {
+        self.holes.shown()
     }
 
     /// Notes that all holes have closed, although no SACK has reported that yet.
