@@ -376,7 +376,7 @@ mod tests {
         for (cumulative, gap) in [(from, Some(count)), (from.wrapping_add(count.into()), None)] {
             let mut value = cumulative.to_be_bytes().to_vec();
             value.extend_from_slice(&[0, 9, 0, 0, 0, gap.is_some().into(), 0, 0]);
-            for last in gap {
+            if let Some(last) = gap {
                 value.extend_from_slice(&[0, 2]);
                 value.extend_from_slice(&last.to_be_bytes());
             }
